@@ -1,0 +1,1 @@
+"""Grafana, Kibana, Prometheus and Alertmanager files, and what generates or checks them."""

@@ -1,0 +1,190 @@
+"""What travels on the raw topic `logs`: one Kafka record that carries many events (DESIGN §4).
+
+The value is a msgpack array of binaries, the events' bytes as they arrived; meaning is made in `process`. Records of
+other producers carry none of our headers: they are one JSON object, NDJSON, or a line of text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgpack
+import orjson
+
+from logsync_streams.errors import DeadLetter
+from logsync_streams.events import (
+    MAX_EVENTS_PER_ENVELOPE_ID,
+    Event,
+    Origin,
+    event_id,
+    foreign_record_id,
+    keyed_event_id,
+)
+
+Headers = Sequence[tuple[str, bytes]]
+
+VERSION = b"1"
+MAX_EVENTS = 500
+MAX_BYTES = 256 * 1024
+_VERSION_HEADER = "logsync-envelope"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Events of one sender, stamped at the door.
+
+    id: 32 hex digits of a UUIDv7. received_at: epoch ms, our clock. source: the kind of door. format: the parser's
+    key. peer: the sender's address. events: bytes as received, at most MAX_EVENTS. key: the hash of the sender's
+    idempotency key or ""; first_index: the index of the first event within the sender's request (only keyed).
+    """
+
+    id: str
+    received_at: int
+    source: str
+    format: str
+    peer: str
+    events: tuple[bytes, ...]
+    key: str = ""
+    first_index: int = 0
+
+    def event_ids(self) -> list[str]:
+        """The ids of the events, in order; a pure function of the envelope, so that redelivery repeats them."""
+        if self.key:
+            return [keyed_event_id(self.key, self.first_index + i, data) for i, data in enumerate(self.events)]
+        return [event_id(self.id, i) for i in range(len(self.events))]
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """A record of a raw topic as fetched: what `decode` needs of an aiokafka ConsumerRecord."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The events of one record before parsing: ids, receive time, bytes as received, and where they came from."""
+
+    origin: Origin
+    received_at: int
+    ids: list[str]
+    events: Sequence[bytes]
+
+
+def encode(envelope: Envelope) -> tuple[bytes, list[tuple[str, bytes]]]:
+    """The value and the headers of the Kafka record."""
+    headers = [
+        (_VERSION_HEADER, VERSION),
+        ("logsync-id", envelope.id.encode()),
+        ("logsync-received-at", str(envelope.received_at).encode()),
+        ("logsync-source", envelope.source.encode()),
+        ("logsync-format", envelope.format.encode()),
+        ("logsync-peer", envelope.peer.encode()),
+        ("logsync-events", str(len(envelope.events)).encode()),
+    ]
+    if envelope.key:
+        headers += [("logsync-key", envelope.key.encode()), ("logsync-first-index", str(envelope.first_index).encode())]
+    return msgpack.packb(envelope.events, use_bin_type=True), headers
+
+
+def decode(record: RawRecord) -> Decoded:
+    """The events of a raw record, ours or foreign. Raises DeadLetter("undecodable" | "too_many_events")."""
+    headers = dict(record.headers)
+    if _VERSION_HEADER in headers:
+        return _decode_envelope(record, headers)
+    return _decode_foreign(record)
+
+
+def read_envelope(value: bytes | None, headers: dict[str, bytes]) -> Envelope:
+    """The envelope of a record with our headers. Raises DeadLetter("undecodable")."""
+    version = headers[_VERSION_HEADER]
+    if version != VERSION:
+        raise DeadLetter("undecodable", f"envelope version {version!r}: this release reads {VERSION!r}")
+    try:
+        events = msgpack.unpackb(value or b"", raw=False, strict_map_key=False, max_array_len=MAX_EVENTS_PER_ENVELOPE_ID)
+        if not isinstance(events, list) or not all(type(data) is bytes for data in events):
+            raise DeadLetter("undecodable", "an envelope's value must be a msgpack array of binaries")
+        envelope_id = headers["logsync-id"].decode("ascii")
+        int(envelope_id, 16)
+        if len(envelope_id) != 32:
+            raise ValueError(f"id {envelope_id!r} must have 32 hex digits")
+        return Envelope(
+            id=envelope_id,
+            received_at=int(headers["logsync-received-at"]),
+            source=headers["logsync-source"].decode(),
+            format=headers["logsync-format"].decode(),
+            peer=headers["logsync-peer"].decode(),
+            events=tuple(events),
+            key=headers.get("logsync-key", b"").decode("ascii"),
+            first_index=int(headers.get("logsync-first-index", b"0")),
+        )
+    except KeyError as missing:
+        raise DeadLetter("undecodable", f"envelope header {missing} is missing") from missing
+    except (ValueError, msgpack.UnpackException) as error:  # msgpack's format errors and bad numbers or text
+        raise DeadLetter("undecodable", f"envelope cannot be read: {error}") from error
+
+
+def _decode_envelope(record: RawRecord, headers: dict[str, bytes]) -> Decoded:
+    envelope = read_envelope(record.value, headers)
+    origin = Origin(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        append_time=record.timestamp,
+        source=envelope.source,
+        peer=envelope.peer,
+        format=envelope.format,
+        key=envelope.key,
+    )
+    return Decoded(origin, envelope.received_at, envelope.event_ids(), envelope.events)
+
+
+def _decode_foreign(record: RawRecord) -> Decoded:
+    if not record.value:
+        raise DeadLetter("undecodable", "the record has no value (a tombstone or an empty message)")
+    format_, events = split_foreign(record.value)
+    if len(events) > MAX_EVENTS_PER_ENVELOPE_ID:
+        raise DeadLetter("too_many_events", f"{len(events)} events in one record: at most {MAX_EVENTS_PER_ENVELOPE_ID}")
+    record_id = foreign_record_id(record.topic, record.partition, record.offset, record.timestamp, record.value)
+    origin = Origin(record.topic, record.partition, record.offset, record.timestamp, "kafka", "", format_)
+    return Decoded(origin, record.timestamp, [event_id(record_id, i) for i in range(len(events))], events)
+
+
+def split_foreign(value: bytes) -> tuple[str, list[bytes]]:
+    """Format and events of a record without our headers: one JSON object, NDJSON, or a line of text.
+
+    What starts as a JSON object is left to the parser, which refuses (DeadLetter "undecodable") what is none; what is
+    no text is refused here: nobody would find it as a line of text.
+    """
+    if value.lstrip()[:1] == b"{":
+        if b"\n" not in value.strip():
+            return "json", [value]  # parsed once, by the parser, which refuses what is no object
+        lines = [line for line in value.split(b"\n") if line and not line.isspace()]
+        if all(_is_json_object(line) for line in lines):
+            return "json", lines
+        return "json", [value]  # one object written over several lines, or nothing that the parser will accept
+    try:
+        text = value.decode()
+    except UnicodeDecodeError as error:
+        raise DeadLetter("undecodable", f"the record is neither JSON nor UTF-8 text: byte {error.start}") from error
+    if "\0" in text or text.isspace():
+        raise DeadLetter("undecodable", "the record is neither JSON nor a line of text")
+    return "text", [value]
+
+
+def _is_json_object(data: bytes) -> bool:
+    try:
+        return isinstance(orjson.loads(data), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def as_event(decoded: Decoded, index: int, fields: dict[str, object]) -> Event:
+    """Event `index` of a decoded record, with the fields that its parser made."""
+    return Event(decoded.ids[index], decoded.received_at, fields, decoded.events[index], decoded.origin)

@@ -1,0 +1,96 @@
+"""Every Prometheus metric, once: name, help, unit, bounded labels. The published vocabulary (DESIGN §4, Metrics)."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+REGISTRY = CollectorRegistry(auto_describe=True)
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+
+OTHER = "_other"  # label value of everything past a bound
+
+# ------------------------------------------------------------------------------------------------ what logs amount to
+processed = Counter(
+    "log_processed",
+    "Events left after the filter and acknowledged in logs-enriched.",
+    ["service", "level"],
+    registry=REGISTRY,
+)
+errors = Counter(
+    "log_errors", "Events of level error or above, counted before the filter.", ["service"], registry=REGISTRY
+)
+volume = Counter("log_volume", "Events received, counted before the filter.", ["service"], registry=REGISTRY)
+dropped = Counter(
+    "log_dropped", "Events dropped on purpose or refused, by stage and reason.", ["stage", "reason"], registry=REGISTRY
+)
+
+# --------------------------------------------------------------------------------------------------------- collector
+accepted = Counter(
+    "logsync_collector_accepted_events", "Events acknowledged by Kafka.", ["source"], registry=REGISTRY
+)
+rejected = Counter(
+    "logsync_collector_rejected_requests",
+    "Requests that were refused, by HTTP status.",
+    ["source", "status"],
+    registry=REGISTRY,
+)
+waiting_bytes = Gauge("logsync_collector_waiting_bytes", "Bytes that wait for Kafka at the doors.", registry=REGISTRY)
+
+# ----------------------------------------------------------------------------------------------------------- streams
+batch_events = Histogram(
+    "logsync_batch_events",
+    "Events in one batch of a stage.",
+    ["stage"],
+    buckets=(1, 10, 100, 500, 1000, 2000, 5000, 10000),
+    registry=REGISTRY,
+)
+batch_seconds = Histogram(
+    "logsync_batch_duration_seconds",
+    "Time from a batch's arrival in a stage to its acknowledgement.",
+    ["stage"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+    registry=REGISTRY,
+)
+latency_seconds = Histogram(
+    "logsync_end_to_end_latency_seconds",
+    "Time from receiving a log to its being stored, one observation a record of logs-enriched.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600),
+    registry=REGISTRY,
+)
+stored = Counter("logsync_indexed_events", "Events stored, first writes only.", registry=REGISTRY)
+duplicates = Counter("logsync_duplicate_events", "Events that were in the store already.", registry=REGISTRY)
+retries = Counter("logsync_index_retried_events", "Events written again, by reason.", ["reason"], registry=REGISTRY)
+held = Gauge("logsync_index_held_events", "Events held because the store refuses them for a reason that is not theirs.", registry=REGISTRY)
+dead_letters = Counter(
+    "logsync_dead_letter_events", "Events sent to the dead letters.", ["stage", "category"], registry=REGISTRY
+)
+lag_records = Gauge(
+    "logsync_consumer_lag_records", "Records between a partition's end and the committed offset.", ["group", "topic", "partition"], registry=REGISTRY
+)
+unacked_records = Gauge(
+    "logsync_unacked_messages", "Messages handed out to a group's agents and not acknowledged yet.", ["group"], registry=REGISTRY
+)
+oldest_unacked_seconds = Gauge(
+    "logsync_oldest_unacked_age_seconds", "Age of a group's oldest message that is not acknowledged yet.", ["group"], registry=REGISTRY
+)
+rebalances = Counter("logsync_rebalances", "Partition assignments received.", ["group"], registry=REGISTRY)
+build = Info("logsync_build", "Version of this build.", registry=REGISTRY)
+
+
+class BoundedLabels:
+    """Label values up to a bound; what comes later is counted as OTHER, so that senders cannot grow the exposition."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._known: set[str] = set()
+
+    def __call__(self, value: str) -> str:
+        if value in self._known:
+            return value
+        if len(self._known) < self._limit:
+            self._known.add(value)
+            return value
+        return OTHER

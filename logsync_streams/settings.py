@@ -1,0 +1,294 @@
+"""Every knob once: name, default, unit, help.
+
+A setting is given in the file that LOGSYNC_CONFIG names (YAML) or as an environment variable: LOGSYNC_ and the
+name, `__` between the levels (LOGSYNC_KAFKA__BOOTSTRAP). The environment wins over the file. All mistakes are
+reported together, each with its name, the value, and what was expected.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from logsync_streams.errors import ConfigurationError
+
+PREFIX = "LOGSYNC_"
+# Read by the test suite and the tools around it, not by the product.
+_NOT_SETTINGS = {"LOGSYNC_CONFIG", "LOGSYNC_REQUIRE_REAL", "LOGSYNC_TEST_SEED", "LOGSYNC_CACHE"}
+
+
+def _split(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _loopback(host: str) -> str:
+    # Without authentication nothing may listen where others can reach it (DESIGN: secure by default).
+    if host != "localhost":
+        try:
+            loopback = ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            loopback = False
+        if not loopback:
+            raise ValueError(
+                "a loopback address is expected (127.0.0.1, ::1 or localhost): there is no authentication yet, so "
+                "listening elsewhere is refused; put a proxy that authenticates in front"
+            )
+    return host
+
+
+LoopbackHost = Annotated[str, BeforeValidator(_loopback)]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class KafkaSettings(_Group):
+    bootstrap: CommaSeparated = Field(["127.0.0.1:9092"], description="brokers to ask first, host:port, by commas")
+    raw_topics: CommaSeparated = Field(
+        ["logs"], description="raw topics; the first is ours, further ones belong to other producers"
+    )
+    partitions: int = Field(4, ge=1, le=1000, description="partitions of each topic we create")
+    replication_factor: int = Field(3, ge=1, le=10, description="copies of each topic we create; 1 on a single broker")
+    min_insync_replicas: int = Field(2, ge=1, le=10, description="copies that must have a record before it counts")
+    raw_retention_days: int = Field(3, ge=1, le=365, description="days that raw and enriched records are kept")
+    session_timeout_seconds: float = Field(30, ge=6, le=90, description="a silent worker's partitions move after this")
+    commit_interval_seconds: float = Field(1.0, gt=0, le=60, description="how often offsets are committed")
+    linger_ms: int = Field(20, ge=0, le=1000, description="how long a producer waits to fill a batch")
+    compression: Literal["none", "lz4", "zstd", "gzip"] = Field("lz4", description="compression of what we produce")
+    allow_create_time: bool = Field(
+        False, description="accept foreign raw topics with producer timestamps (receive times are then the sender's)"
+    )
+    embedded: bool = Field(
+        False, description="the broker is the embedded one: memory only, no idempotent producer, state kept in a file"
+    )
+
+
+class CollectorSettings(_Group):
+    http_host: LoopbackHost = Field("127.0.0.1", description="address of the HTTP door")
+    http_port: Port = Field(8081, description="port of the HTTP door; 0 = any free one")
+    syslog_host: LoopbackHost = Field("127.0.0.1", description="address of the syslog doors")
+    syslog_udp_port: Port = Field(5514, description="port of the syslog UDP door")
+    udp_receive_buffer_bytes: int = Field(4 * 1024 * 1024, ge=65536, description="SO_RCVBUF asked for")
+    max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024, description="a request's body, as sent and decompressed")
+    max_event_bytes: int = Field(
+        256 * 1024 - 4096, ge=1024, le=256 * 1024 - 4096, description="one event; longer is refused"
+    )
+    max_request_events: int = Field(100_000, ge=1, le=100_000, description="events in one request")
+    max_waiting_bytes: int = Field(
+        64 * 1024 * 1024, ge=1024 * 1024, description="bytes waiting for Kafka before the doors push back"
+    )
+    publish_timeout_seconds: float = Field(10, gt=0, le=120, description="Kafka's time to answer before a 503")
+    stop_timeout_seconds: float = Field(10, gt=0, le=60, description="time at stop to hand over what was accepted")
+
+
+class FilterRule(_Group):
+    """Drop every event that has all the named values."""
+
+    name: str = Field(min_length=1, max_length=64, description="the rule's name, the `reason` of log_dropped_total")
+    level: str | None = Field(None, description="canonical level the event must have")
+    environment: str | None = Field(None, description="service.environment the event must have")
+    service: str | None = Field(None, description="service.name the event must have")
+
+
+class ProcessSettings(_Group):
+    filter_rules: list[FilterRule] = Field(
+        [FilterRule(name="debug_in_production", level="debug", environment="production")],
+        description="what is dropped (and counted); JSON in the environment",
+    )
+    catalogue_file: Path | None = Field(None, description="service catalogue (YAML): owner, team, tier by service")
+    keep_original: bool = Field(True, description="keep the bytes as received in event.original (not indexed)")
+    max_enriched_bytes: int = Field(
+        1024 * 1024, ge=65536, le=7 * 1024 * 1024, description="a record of logs-enriched is split above this"
+    )
+    drain_timeout_seconds: float = Field(5, gt=0, le=60, description="time a batch has to end at stop or rebalance")
+
+
+class IndexSettings(_Group):
+    bulk_bytes: int = Field(5 * 1024 * 1024, ge=65536, le=80 * 1024 * 1024, description="one bulk request at most")
+    bulk_documents: int = Field(2000, ge=1, le=100_000, description="documents in one bulk request at most")
+    retry_first_seconds: float = Field(0.1, gt=0, description="first pause after a refusal; doubled, with full jitter")
+    retry_longest_seconds: float = Field(10, gt=0, le=300, description="longest pause between retries")
+    poison_share: float = Field(
+        0.5, gt=0, le=1, description="a batch of 20 or more with more than this share of poison is held, not dead-lettered"
+    )
+
+
+class StoreSettings(_Group):
+    kind: Literal["elasticsearch", "embedded"] = Field("elasticsearch", description="where logs are kept")
+    elasticsearch_urls: CommaSeparated = Field(["http://127.0.0.1:9200"], description="nodes, without user:password@")
+    username: str | None = Field(None, description="Elasticsearch user")
+    password: SecretStr | None = Field(None, description="Elasticsearch password; better: password_file")
+    password_file: Path | None = Field(None, description="file that holds the Elasticsearch password")
+    ca_file: Path | None = Field(None, description="CA certificate for https URLs")
+    request_timeout_seconds: float = Field(30, gt=0, le=300, description="a request's time to answer")
+    shards: int = Field(1, ge=1, le=100, description="primary shards of a day's index")
+    replicas: int = Field(1, ge=0, le=10, description="replicas of a day's index; 0 on a single node")
+    refresh_interval_seconds: int = Field(1, ge=1, le=300, description="how soon a stored log can be found")
+
+    @field_validator("elasticsearch_urls")
+    @classmethod
+    def _no_secret_in_url(cls, urls: list[str]) -> list[str]:
+        for url in urls:
+            if not url.startswith(("http://", "https://")):
+                raise ValueError("each must start with http:// or https://")
+            if "@" in url:
+                raise ValueError("no user:password@ in a URL: use store.username and store.password_file")
+        return urls
+
+
+class QueryHttpSettings(_Group):
+    enabled: bool = Field(True, description="run the query API beside the worker")
+    host: LoopbackHost = Field("127.0.0.1", description="address of the query API and the page")
+    port: Port = Field(8082, description="port of the query API and the page")
+    max_query_bytes: int = Field(2048, ge=64, le=65536, description="length of a query text")
+    max_clauses: int = Field(64, ge=1, le=1024, description="words, phrases and fields in one query")
+    max_hits: int = Field(1000, ge=1, le=10_000, description="hits on one page")
+    timeout_seconds: float = Field(10, gt=0, le=120, description="the store's time to answer a search")
+
+
+class WebSettings(_Group):
+    host: LoopbackHost = Field("127.0.0.1", description="address of the Faust web views and /metrics")
+    port: Port = Field(6066, description="port of the Faust web views and /metrics")
+    max_services: int = Field(200, ge=1, le=10_000, description="service label values; the rest counts as _other")
+
+
+class RetentionSettings(_Group):
+    policies_file: Path | None = Field(None, description="retention policies (JSON); default retention/config.json")
+
+
+class Settings(BaseSettings):
+    """All settings of one process, checked and frozen."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+
+    roles: Annotated[list[Literal["process", "index", "count"]], NoDecode, BeforeValidator(_split)] = Field(
+        ["process", "index", "count"], min_length=1, description="what this worker runs; the first owns the web"
+    )
+    data_dir: Path = Field(Path(".logsync"), description="folder for what must outlive a restart (embedded store, …)")
+    log_format: Literal["console", "json"] = Field("console", description="form of our own log lines")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level of our own logs")
+    kafka: KafkaSettings = KafkaSettings()
+    collector: CollectorSettings = CollectorSettings()
+    process: ProcessSettings = ProcessSettings()
+    index: IndexSettings = IndexSettings()
+    store: StoreSettings = StoreSettings()
+    query: QueryHttpSettings = QueryHttpSettings()
+    web: WebSettings = WebSettings()
+    retention: RetentionSettings = RetentionSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # What `load` read from the file is passed as init values; the environment wins over it.
+        return env_settings, init_settings
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings from the file named by LOGSYNC_CONFIG and the environment (default: this process's).
+
+    Raises ConfigurationError with every problem found, not only the first.
+    """
+    if environment is not None:
+        saved = dict(os.environ)
+        os.environ.clear()
+        os.environ.update(environment)
+        try:
+            return load()
+        finally:
+            os.environ.clear()
+            os.environ.update(saved)
+    problems = list(_unknown_variables(os.environ))
+    path = os.environ.get("LOGSYNC_CONFIG")
+    values = _read_file(Path(path)) if path else {}
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        problems += [_describe(detail) for detail in error.errors()]
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
+
+
+def described() -> Iterator[tuple[str, str, str]]:
+    """(environment variable, default, help) of every setting, for documents and their tests."""
+    for name, info in Settings.model_fields.items():
+        if isinstance(info.default, _Group):
+            for inner, inner_info in type(info.default).model_fields.items():
+                default = getattr(info.default, inner)
+                yield f"{PREFIX}{name}__{inner}".upper(), _shown(default), inner_info.description or ""
+        else:
+            yield f"{PREFIX}{name}".upper(), _shown(info.default), info.description or ""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(_shown(item) for item in value)
+    if isinstance(value, FilterRule):
+        return value.name
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigurationError([f"LOGSYNC_CONFIG: {str(path)!r} cannot be read: {error.strerror}"]) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError([f"LOGSYNC_CONFIG: {str(path)!r} is not YAML: {error}"]) from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigurationError([f"LOGSYNC_CONFIG: {str(path)!r}: a mapping of settings is expected at the top"])
+    unknown = [key for key in values if key not in Settings.model_fields]
+    if unknown:
+        raise ConfigurationError(
+            [f"{key} (in {str(path)!r}): no such setting{_similar(str(key), Settings.model_fields)}" for key in unknown]
+        )
+    return values
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    # pydantic-settings ignores a misspelt variable; an operator would believe it had taken effect.
+    known = {name for name, _, _ in described()}
+    for name in environment:
+        if name.startswith(PREFIX) and name.upper() not in known and name not in _NOT_SETTINGS:
+            yield f"{name}: no such setting{_similar(name, known)}"
+
+
+def _similar(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name.upper(), [key.upper() for key in known], n=1)
+    originals = {key.upper(): key for key in known}
+    return f"; did you mean {originals[close[0]]}?" if close else ""
+
+
+def _describe(detail: Any) -> str:
+    path = [str(part) for part in detail["loc"]]
+    variable = PREFIX + "__".join(path[:2]).upper()
+    rest = "".join(f"[{part}]" for part in path[2:])
+    message = detail["msg"].removeprefix("Value error, ")
+    secret = "password" in variable.lower()
+    shown = "" if secret or detail["type"] in ("missing", "extra_forbidden") else f" {detail['input']!r}:"
+    return f"{variable}{rest}:{shown} {message[:1].lower()}{message[1:]}"

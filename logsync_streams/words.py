@@ -1,0 +1,41 @@
+"""What a word is, in every store alike: the one definition of tokens that a search relies on.
+
+A text is cut at everything that is not a letter or a digit and lower-cased; each CJK character is a word of its own.
+Hence `timeout`, `NullPointerException` and `java.lang.NullPointerException` all find
+`java.lang.NullPointerException: timeout_ms`, the last as the adjacent words java, lang, nullpointerexception.
+
+Elasticsearch's `standard` analyser keeps `foo.bar` and `a_b` as one token, so a text that holds such names is stored
+a second time as its words (`logsync.words.*`, analyser `whitespace`). For a plain text both give the same tokens and
+the second field is left out. ADR 0004.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Analysers cut tokens at 255 characters; we cut there too, so that all stores agree.
+MAX_WORD_LENGTH = 255
+
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]{{1,{MAX_WORD_LENGTH}}}")
+# Where `standard` may see one token and we see two, or the other way round.
+_COMPOUND = re.compile(r"[A-Za-z0-9][.'_:,;][A-Za-z0-9]|_|[A-Za-z0-9]{256}")
+_ASCII_WORDS = bytes(ord(chr(i).lower()) if chr(i).isalnum() and i < 128 else 32 for i in range(256))
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, in order, lower case."""
+    return _WORD.findall(text.lower())
+
+
+def words_field(text: str) -> str | None:
+    """The words of a text joined by spaces for the field beside it, None where `standard` finds the same tokens."""
+    if text.isascii():
+        if not _COMPOUND.search(text):
+            return None
+        joined = text.encode().translate(_ASCII_WORDS).decode()
+        return joined if len(text) <= MAX_WORD_LENGTH or not _LONG_WORD.search(joined) else " ".join(words(text))
+    return " ".join(words(text))
+
+
+_LONG_WORD = re.compile(rf"[^ ]{{{MAX_WORD_LENGTH + 1}}}")

@@ -1,0 +1,1 @@
+"""How long logs are kept: policies and plans (pure), the archive, restoring."""

@@ -1,0 +1,1 @@
+"""Memory across events, nouns: windows of error rates, the inventory of services."""
