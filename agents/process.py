@@ -1,0 +1,218 @@
+"""What `process` does with a batch of raw records: parse ▸ count ▸ filter ▸ enrich ▸ document. Pure but for its stages.
+
+The whole of it is a function of the records, the settings and the assignments in force, so that redelivery makes the
+same documents with the same ids.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Protocol
+
+from agents.count import Tally, count, counted_level
+from agents.document import document
+from agents.enrich import Enrichment, enrich
+from agents.filter import drop_noise
+from agents.parse import Parser, parse
+from logsync_streams import envelope
+from logsync_streams.counts import NO_SERVICE, ServiceCounts
+from logsync_streams.dead_letter import DeadLetterRecord
+from logsync_streams.enriched import Counts, Enriched
+from logsync_streams.envelope import Decoded, RawRecord
+from logsync_streams.errors import DeadLetter
+from logsync_streams.events import receive_day
+from logsync_streams.settings import FilterRule
+from logsync_streams.storage.naming import alias_name
+
+
+class Assignment(Protocol):
+    def dataset(self, service: str) -> str: ...
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a batch of one partition became."""
+
+    received: int = 0
+    foreign: int = 0
+    documents: list[tuple[str, bool, bytes]] = field(default_factory=list)  # target, keyed, body; in source order
+    dropped: Counter[str] = field(default_factory=Counter)  # filter rule -> events
+    dead: list[DeadLetterRecord] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    processed: Counter[tuple[str, str]] = field(default_factory=Counter)  # (service, level) left after the filter
+
+    def add(self, other: Outcome) -> None:
+        """Take in what another part of the same batch became; its parts come in source order."""
+        self.received += other.received
+        self.foreign += other.foreign
+        self.documents += other.documents
+        self.dropped += other.dropped
+        self.dead += other.dead
+        self.processed += other.processed
+        for service, entries in other.tally.services.items():
+            mine = self.tally.services.setdefault(service, {})
+            for offset, entry in entries.items():
+                known = mine.setdefault(offset, entry)
+                if known is not entry:
+                    for level, number in entry.levels.items():
+                        known.levels[level] = known.levels.get(level, 0) + number
+
+
+@dataclass(frozen=True)
+class Processor:
+    """The stages with what they need. horizon_ms(received_at) is the receive time to use, see `clamp` in worker.py."""
+
+    parsers: Mapping[str, Parser]
+    rules: Sequence[FilterRule]
+    steps: Sequence[Enrichment]
+    keep_original: bool
+    max_enriched_bytes: int
+
+    async def run(self, records: Sequence[RawRecord], assignments: Mapping[date, Assignment]) -> Outcome:
+        """What these records of one partition become. Never raises for what is in them: a record or an event that
+        cannot be processed is among the dead.
+        """
+        outcome = Outcome()
+        decoded = self._decode(records, outcome)
+        try:
+            outcome.add(await self._stages(decoded, assignments))
+        except Exception:  # a stage failed on some event: find which, so that only that one is a dead letter
+            for one in (part for record in decoded for part in _singles(record)):
+                outcome.add(await self._alone(one, assignments))
+        return outcome
+
+    @staticmethod
+    def _decode(records: Sequence[RawRecord], outcome: Outcome) -> list[Decoded]:
+        decoded = []
+        for record in records:
+            try:
+                decoded.append(envelope.decode(record))
+            except DeadLetter as reason:
+                outcome.received += 1
+                outcome.dead.append(_undecodable(record, reason))
+        return decoded
+
+    async def _stages(self, records: Sequence[Decoded], assignments: Mapping[date, Assignment]) -> Outcome:
+        outcome = Outcome()
+        for record in records:
+            outcome.received += len(record.events)
+            if record.origin.source == "kafka":
+                outcome.foreign += len(record.events)
+
+        def dead(record: Decoded, index: int, reason: DeadLetter) -> None:
+            outcome.dead.append(_dead_event(record, index, "parse", reason))
+
+        events = parse(records, parsers=self.parsers, on_dead=dead)
+        events = count(events, tally=outcome.tally)
+        events = drop_noise(events, rules=self.rules, dropped=outcome.dropped)
+        events = enrich(events, steps=self.steps)
+        targets: dict[tuple[date, str], str] = {}
+        async for event in events:
+            service, day = event.service, receive_day(event.received_at)
+            dataset = event.dataset or assignments[day].dataset(service)
+            target = targets.get((day, dataset))
+            if target is None:
+                target = targets[day, dataset] = alias_name(dataset, day)
+            outcome.processed[service or NO_SERVICE, counted_level(event)] += 1
+            body = document(event, dataset, keep_original=self.keep_original)
+            outcome.documents.append((target, event.origin.keyed, body))
+        return outcome
+
+    async def _alone(self, one: Decoded, assignments: Mapping[date, Assignment]) -> Outcome:
+        try:
+            return await self._stages([one], assignments)
+        except Exception as error:
+            reason = DeadLetter("stage_failed", f"{type(error).__name__}: {error}")
+            outcome = Outcome(received=1, foreign=int(one.origin.source == "kafka"))
+            outcome.dead.append(_dead_event(one, 0, "process", reason))
+            return outcome
+
+    def enriched(self, outcome: Outcome, topic: str, partition: int, first: int, last: int) -> list[Enriched]:
+        """The records of `logs-enriched` for a range of source offsets: by target, split by bytes, counts on the first."""
+        groups: dict[tuple[str, bool], list[list[bytes]]] = {}
+        sizes: dict[tuple[str, bool], int] = {}
+        for target, keyed, body in outcome.documents:
+            key = (target, keyed)
+            parts = groups.setdefault(key, [[]])
+            size = sizes.get(key, 0) + len(body) + 1
+            if parts[-1] and size > self.max_enriched_bytes:
+                parts.append([])
+                size = len(body) + 1
+            parts[-1].append(body)
+            sizes[key] = size
+        pieces = [(target, keyed, part) for (target, keyed), parts in groups.items() for part in parts]
+        if not pieces:
+            pieces = [("", False, [])]
+        counts = Counts(outcome.received, outcome.dropped.total(), len(outcome.dead))
+        return [
+            Enriched(
+                target=target,
+                topic=topic,
+                partition=partition,
+                first=first,
+                last=last,
+                keyed=keyed,
+                part=number,
+                parts=len(pieces),
+                counts=counts if number == 0 else Counts(),
+                documents=tuple(part),
+            )
+            for number, (target, keyed, part) in enumerate(pieces)
+        ]
+
+    @staticmethod
+    def counts(outcome: Outcome, topic: str, partition: int) -> list[ServiceCounts]:
+        """The records of `logs-counts`."""
+        return outcome.tally.records(topic, partition)
+
+
+def _singles(record: Decoded) -> list[Decoded]:
+    return [
+        Decoded(record.origin, record.received_at, [record.ids[i]], [record.events[i]]) for i in range(len(record.events))
+    ]
+
+
+def _undecodable(record: RawRecord, reason: DeadLetter) -> DeadLetterRecord:
+    value = record.value or b""
+    identity = envelope.foreign_record_id(record.topic, record.partition, record.offset, record.timestamp, value)
+    return DeadLetterRecord(
+        event_id=envelope.event_id(identity, 0),
+        value=value,
+        holds="original",
+        received_at=record.timestamp,
+        format="",
+        source="kafka",
+        peer="",
+        target="",
+        stage="decode",
+        category=reason.category,
+        error=reason.reason,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        index=0,
+    )
+
+
+def _dead_event(record: Decoded, index: int, stage: str, reason: DeadLetter) -> DeadLetterRecord:
+    origin = record.origin
+    return DeadLetterRecord(
+        event_id=record.ids[index],
+        value=record.events[index],
+        holds="original",
+        received_at=record.received_at,
+        format=origin.format,
+        source=origin.source,
+        peer=origin.peer,
+        target="",
+        stage=stage,
+        category=reason.category,
+        error=reason.reason,
+        topic=origin.topic,
+        partition=origin.partition,
+        offset=origin.offset,
+        index=index,
+    )

@@ -1,0 +1,157 @@
+"""Our Faust consumer: commits only up to the first message that is not acknowledged, and fetches records in batches.
+
+Faust 0.15.3 computes the offset to commit from the acknowledged offsets alone and skips holes of one message, holes
+before the first commit, and holes after compaction or transactions (faust #606): what was in flight there is lost by
+a crash. The guard keeps the messages handed out, in order, and commits past one only when it was acknowledged.
+
+It overrides `_to_message`, `_new_offset`, `_add_gap` and two public hooks, which is why Faust's version is pinned
+exactly. docs/adr/0003; tests/faults has the kill tests that fail without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
+from time import monotonic
+from typing import Any
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+from faust.transport.utils import DefaultSchedulingStrategy
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+log = logging.getLogger(__name__)
+
+
+class Records(tuple[Any, ...]):
+    """The fetched records of one partition that travel as one Faust message; keys, headers and offsets intact."""
+
+    __slots__ = ()
+
+
+def coalesce(records: list[Any], max_records: int, max_bytes: int) -> Iterator[Any]:
+    """Fetched records of one partition as few records that each carry several.
+
+    Each result stands at the last record's offset, so that acknowledging it commits past the whole part, and
+    redelivery begins at its first. A record larger than `max_bytes` is a part of its own.
+    """
+    part: list[Any] = []
+    size = 0
+    for record in records:
+        length = len(record.value or b"")
+        if part and (len(part) >= max_records or size + length > max_bytes):
+            yield _as_one(part)
+            part, size = [], 0
+        part.append(record)
+        size += length
+    if part:
+        yield _as_one(part)
+
+
+def _as_one(part: list[Any]) -> Any:
+    return dataclasses.replace(part[-1], key=None, value=Records(part), headers=())
+
+
+def coalescing_scheduler(topics: frozenset[str], max_records: int, max_bytes: int) -> type[DefaultSchedulingStrategy]:
+    """A scheduler (Faust's documented ConsumerScheduler setting) that coalesces the records of these topics.
+
+    Faust costs about 80 µs a message; with a batch a message a one-event record costs as much as a hand-written loop.
+    """
+
+    class CoalescingScheduler(DefaultSchedulingStrategy):
+        def iterate(self, records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, Any]]:
+            batches = {
+                tp: list(coalesce(part, max_records, max_bytes)) if tp.topic in topics else part
+                for tp, part in records.items()
+            }
+            return super().iterate(batches)
+
+    return CoalescingScheduler
+
+
+class GuardedConsumer(driver.Consumer):  # type: ignore[misc]  # Faust types its drivers as Any
+    """Commits up to the first handed-out message that is not acknowledged, whatever the order of acknowledgements."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Strong references: a message that its agent dropped without acknowledging must hold the commit back.
+        self._handed_out: dict[TP, deque[ConsumerMessage]] = defaultdict(deque)
+        self.positions: dict[TP, int] = {}  # the next offset to be processed, by partition: all before are settled
+
+    def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
+        message = super()._to_message(tp, record)
+        if self.app.topics.acks_enabled_for(message.topic):  # a table's changelog is never acknowledged
+            queue = self._handed_out[tp]
+            while queue and queue[-1].offset >= message.offset:
+                queue.pop()  # read again after a seek
+            queue.append(message)
+        return message
+
+    def _new_offset(self, tp: TP) -> int | None:
+        queue, offset = self._handed_out[tp], None
+        while queue and queue[0].acked:
+            offset = queue.popleft().offset + 1
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        if offset is not None:
+            self.positions[tp] = offset
+        return offset
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        # The stock one counts `offset_to` itself, the first message after a gap, as acknowledged.
+        return None
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await self.commit()  # fewer redeliveries
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self._handed_out.clear()  # Faust seeks to the committed offsets next
+        self.positions = {tp: offset for tp, offset in self.positions.items() if tp in assigned}
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def handed_out_unacked(self) -> list[ConsumerMessage]:
+        """The messages handed out and not acknowledged yet, oldest first within a partition."""
+        return [message for queue in self._handed_out.values() for message in queue if not message.acked]
+
+    def settled_positions(self) -> dict[TP, int]:
+        """The next unsettled offset by partition: what `commit` would commit now, or has committed."""
+        positions = dict(self.positions)
+        for tp, queue in self._handed_out.items():
+            for message in queue:
+                if not message.acked:
+                    break
+                positions[tp] = message.offset + 1
+        return positions
+
+
+class GuardedTransport(driver.Transport):  # type: ignore[misc]  # see above
+    Consumer = GuardedConsumer
+
+
+class GuardedApp(faust.App):
+    """A Faust app with the guarded consumer and a bounded drain at stop and at a rebalance.
+
+    drain_seconds: how long a batch in hand may take to end before its partitions are given up. It stays below the
+    session timeout, else a rebalance would evict this worker for being thorough.
+    """
+
+    drain_seconds: float = 5.0
+    clock: Callable[[], float] = staticmethod(monotonic)
+
+    def _new_transport(self) -> GuardedTransport:
+        return GuardedTransport(self.conf.broker_consumer, self)
+
+    async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
+        deadline = self.clock() + self.drain_seconds
+        # `consumer.unacked` holds what an agent has in hand; what waited in a queue was cleared by Faust and comes again.
+        while any(not message.acked for message in consumer.unacked):
+            if self.clock() > deadline:
+                log.warning("%s: a batch did not end within %s s; it will be redelivered", self.conf.id, self.drain_seconds)
+                break
+            await asyncio.sleep(0.02)
+        await consumer.commit()

@@ -1,0 +1,121 @@
+"""Retention policies, and which dataset a service's logs of a receive day go to. Pure; files are read at the edge.
+
+The original's shape stays valid: {"retention_policies": {"auth-service": {"retention_days": 30, "archive_to_s3": true,
+"s3_bucket": "…"}, …}}. A service with a policy of its own has a dataset of its own, named after it; all others share
+`default`. Which services have one may change only for receive days to come (DESIGN §4, Target), so the assignment in
+force on a day is kept and asked for, never computed again from the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from logsync_streams.errors import ConfigurationError
+
+DEFAULT = "default"
+_KEYS = {"retention_days", "archive_to_s3", "s3_bucket"}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long a service's logs are kept (days after the receive day), and whether they are archived before."""
+
+    name: str
+    retention_days: int
+    archive_to_s3: bool = False
+    s3_bucket: str = ""
+
+
+Policies = Mapping[str, Policy]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The services that have a dataset of their own on one receive day: service -> dataset."""
+
+    datasets: Mapping[str, str]
+
+    def dataset(self, service: str) -> str:
+        """The dataset of a service's logs on that day."""
+        return self.datasets.get(service, DEFAULT)
+
+    def as_value(self) -> bytes:
+        """For `logs-state`."""
+        return orjson.dumps({"datasets": dict(self.datasets)}, option=orjson.OPT_SORT_KEYS)
+
+    @classmethod
+    def from_value(cls, value: bytes) -> Assignment:
+        """From `logs-state`. Raises ValueError for what `as_value` did not write."""
+        content = orjson.loads(value)
+        if not isinstance(content, dict) or not isinstance(content.get("datasets"), dict):
+            raise ValueError(f"not an assignment: {value[:200]!r}")
+        return cls({str(service): str(dataset) for service, dataset in content["datasets"].items()})
+
+
+def dataset_name(service: str) -> str:
+    """A dataset's name for a service: what every store takes in an index name, at most 63 characters."""
+    name = re.sub(r"[^a-z0-9_.-]", "_", service.lower()).lstrip("_.-")[:63]
+    return name or "service"
+
+
+def assignment(policies: Policies) -> Assignment:
+    """What the policies assign from the next day on that has no assignment yet."""
+    return Assignment({service: dataset_name(service) for service in policies if service != DEFAULT})
+
+
+def state_key(day: date) -> str:
+    """The key in `logs-state` of the assignment in force on a receive day."""
+    return f"assignment/{day.isoformat()}"
+
+
+def parse_policies(content: Any, where: str) -> Policies:
+    """Policies by service, `default` always among them. Raises ConfigurationError naming the path and the value."""
+    problems: list[str] = []
+    found: dict[str, Policy] = {DEFAULT: Policy(DEFAULT, 7)}
+    listed = content.get("retention_policies") if isinstance(content, dict) else None
+    if not isinstance(listed, dict):
+        raise ConfigurationError([f'{where}: an object with "retention_policies" is expected'])
+    for service, given in listed.items():
+        path = f"{where}: retention_policies.{service}"
+        if not isinstance(given, dict):
+            problems.append(f"{path}: {given!r}: an object is expected")
+            continue
+        problems += [f"{path}.{key}: no such key; one of {sorted(_KEYS)} is expected" for key in set(given) - _KEYS]
+        days = given.get("retention_days")
+        archive = given.get("archive_to_s3", False)
+        bucket = given.get("s3_bucket", "")
+        if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= 36_500:
+            problems.append(f"{path}.retention_days: {days!r}: a whole number of days from 1 to 36500 is expected")
+        elif not isinstance(archive, bool):
+            problems.append(f"{path}.archive_to_s3: {archive!r}: true or false is expected")
+        elif not isinstance(bucket, str) or (archive and not bucket):
+            problems.append(f"{path}.s3_bucket: {bucket!r}: a bucket's name is expected where archive_to_s3 is true")
+        else:
+            found[service] = Policy(service, days, archive, bucket)
+    names: dict[str, str] = {}
+    for service in found:
+        other = names.setdefault(dataset_name(service), service)
+        if other != service:
+            problems.append(f"{where}: {service!r} and {other!r} would share the dataset {dataset_name(service)!r}")
+    if problems:
+        raise ConfigurationError(problems)
+    return found
+
+
+def read_policies(path: Path | None) -> Policies:
+    """The policies of a file, by default the one beside this module. Raises ConfigurationError."""
+    path = path or Path(__file__).with_name("config.json")
+    try:
+        content = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError([f"LOGSYNC_RETENTION__POLICIES_FILE: {str(path)!r}: {error.strerror}"]) from error
+    except orjson.JSONDecodeError as error:
+        raise ConfigurationError([f"LOGSYNC_RETENTION__POLICIES_FILE: {str(path)!r} is not JSON: {error}"]) from error
+    return parse_policies(content, str(path))
