@@ -77,6 +77,15 @@ oldest_unacked_seconds = Gauge(
     "logsync_oldest_unacked_age_seconds", "Age of a group's oldest message that is not acknowledged yet.", ["group"], registry=REGISTRY
 )
 rebalances = Counter("logsync_rebalances", "Partition assignments received.", ["group"], registry=REGISTRY)
+
+# ------------------------------------------------------------------------------------------------------------ queries
+query_seconds = Histogram(
+    "logsync_query_duration_seconds",
+    "Time the store took to answer, by what was asked.",
+    ["operation"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=REGISTRY,
+)
 build = Info("logsync_build", "Version of this build.", registry=REGISTRY)
 
 
