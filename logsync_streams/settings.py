@@ -92,6 +92,8 @@ class CollectorSettings(_Group):
     )
     publish_timeout_seconds: float = Field(10, gt=0, le=120, description="Kafka's time to answer before a 503")
     stop_timeout_seconds: float = Field(10, gt=0, le=60, description="time at stop to hand over what was accepted")
+    receive_timeout_seconds: float = Field(30, gt=0, le=300, description="a sender's time to send a request's body")
+    status_file: Path | None = Field(None, description="file that gets the final /status (JSON) at stop")
 
 
 class FilterRule(_Group):
