@@ -1,0 +1,148 @@
+"""The store in memory: for tests and trials without a folder; the simplest reading of what api.py asks."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from logsync_streams.storage.api import (
+    DUPLICATE,
+    STORED,
+    Cursor,
+    Document,
+    Hit,
+    IndexInfo,
+    Outcome,
+    Page,
+    SearchRequest,
+)
+from logsync_streams.storage.documents import alias_missing, event_alias, hit, read_body, unreadable, write_blocked
+from logsync_streams.storage.evaluate import compiled
+from logsync_streams.storage.naming import IndexName
+
+
+@dataclass
+class _Index:
+    name: IndexName
+    documents: dict[str, bytes] = field(default_factory=dict)
+    write_blocked: bool = False
+
+
+@dataclass(frozen=True, order=True)
+class _Entry:
+    place: Cursor
+    index: str = field(compare=False)
+    document: dict[str, Any] = field(compare=False)
+
+
+class MemoryStore:
+    """EventWriter, EventReader and IndexAdmin in one. What it holds is gone with the object."""
+
+    def __init__(self) -> None:
+        self._indices: dict[str, _Index] = {}
+        self._entries: list[_Entry] = []
+
+    # ------------------------------------------------------------------------------------------------- EventWriter
+
+    async def write(self, documents: Sequence[Document]) -> list[Outcome]:
+        return [self._write(document) for document in documents]
+
+    def _write(self, document: Document) -> Outcome:
+        generations = self._generations(document.target)
+        if not generations:
+            return alias_missing(document.target)
+        if any(document.id in index.documents for index in generations):
+            return DUPLICATE
+        newest = generations[-1]
+        if newest.write_blocked:
+            return write_blocked(str(newest.name))
+        try:
+            parsed, timestamp = read_body(document.body)
+        except ValueError as error:
+            return unreadable(error)
+        newest.documents[document.id] = document.body
+        insort(self._entries, _Entry(Cursor(timestamp, document.id), str(newest.name), parsed))
+        return STORED
+
+    # ------------------------------------------------------------------------------------------------- EventReader
+
+    async def search(self, request: SearchRequest) -> Page:
+        matching = compiled(request.query)
+        found = [
+            entry
+            for entry in self._entries
+            if (request.start is None or entry.place.timestamp >= request.start)
+            and (request.end is None or entry.place.timestamp < request.end)
+            and matching(entry.document)
+        ]
+        total = len(found)
+        places = [entry.place for entry in found]
+        if request.order == "asc":
+            found = found[0 if request.after is None else bisect_right(places, request.after) :]
+        else:
+            found = found[: len(found) if request.after is None else bisect_left(places, request.after)][::-1]
+        page = found[: request.limit]
+        return Page(
+            hits=[hit(entry.index, entry.place, entry.document) for entry in page],
+            total=total,
+            relation="eq",
+            cursor=page[-1].place if page and len(found) > len(page) else None,
+        )
+
+    async def get(self, id: str) -> Hit | None:
+        for entry in self._entries:
+            if entry.place.id == id:
+                return hit(entry.index, entry.place, entry.document)
+        return None
+
+    async def existing(self, indices: Collection[str], ids: Collection[str]) -> set[str]:
+        held = [index for name in indices for index in self._generations(name)]
+        return {id for id in ids if any(id in index.documents for index in held)}
+
+    async def ready(self) -> None:
+        return None
+
+    # -------------------------------------------------------------------------------------------------- IndexAdmin
+
+    async def prepare(self) -> None:
+        return None
+
+    async def create(self, target: str) -> None:
+        if not self._generations(target):
+            self._add(target, 1)
+
+    async def next_generation(self, target: str) -> None:
+        generations = self._generations(target)
+        self._add(target, generations[-1].name.generation + 1 if generations else 1)
+
+    async def indices(self) -> list[IndexInfo]:
+        return [
+            IndexInfo(index.name, len(index.documents), sum(map(len, index.documents.values())), index.write_blocked)
+            for _, index in sorted(self._indices.items())
+        ]
+
+    async def block_writes(self, index: str) -> None:
+        if index in self._indices:
+            self._indices[index].write_blocked = True
+
+    async def drop(self, index: str) -> None:
+        if self._indices.pop(index, None) is not None:
+            self._entries = [entry for entry in self._entries if entry.index != index]
+
+    async def refresh(self) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+    def _generations(self, name: str) -> list[_Index]:
+        """The indices behind an alias, oldest first; of an index itself, that one."""
+        if name in self._indices:
+            return [self._indices[name]]
+        return sorted((i for i in self._indices.values() if i.name.alias == name), key=lambda i: i.name.generation)
+
+    def _add(self, target: str, generation: int) -> None:
+        name = replace(event_alias(target), generation=generation)
+        self._indices[str(name)] = _Index(name)
