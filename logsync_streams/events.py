@@ -52,8 +52,8 @@ ERROR_LEVELS = frozenset(level for level, number in SEVERITIES.items() if number
 
 def canonical_level(text: str) -> str:
     """Our name of a level as senders write it; an unknown word is kept, in lower case, cut at 32 characters."""
-    word = text.strip().lower()
-    return LEVEL_ALIASES.get(word) or word[:32]
+    word = text.strip().lower()[:32].rstrip()  # stripped again, so that the canonical form of a canonical form is itself
+    return LEVEL_ALIASES.get(word, word)
 
 
 @dataclass(frozen=True, slots=True)
