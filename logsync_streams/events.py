@@ -52,7 +52,7 @@ ERROR_LEVELS = frozenset(level for level, number in SEVERITIES.items() if number
 
 def canonical_level(text: str) -> str:
     """Our name of a level as senders write it; an unknown word is kept, in lower case, cut at 32 characters."""
-    word = text.strip().lower()[:32].rstrip()  # stripped again, so that the canonical form of a canonical form is itself
+    word = text.strip().lower()[:32].rstrip()  # stripped again: the canonical form of a canonical form is itself
     return LEVEL_ALIASES.get(word, word)
 
 
