@@ -112,7 +112,9 @@ def searchable(field: str) -> FieldType:
         return FieldType.KEYWORD
     found = FIELDS.get(field)
     if found is None:
-        raise InvalidQuery(f"the field {field!r} is not indexed", hint=f"your own keys are under labels.*, e.g. labels.{field}")
+        raise InvalidQuery(
+            f"the field {field!r} is not indexed", hint=f"your own keys are under labels.*, e.g. labels.{field}"
+        )
     if found is FieldType.STORED:
         raise InvalidQuery(f"the field {field!r} is stored but not indexed", hint="search for words of the message")
     return found

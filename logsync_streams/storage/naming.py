@@ -11,7 +11,9 @@ ALL_INDICES = "logsync-*-*.*.*-*"
 DEFAULT_DATASET = "default"
 # What Elasticsearch takes in an index name, and short enough that the whole name stays far below 255 bytes.
 DATASET = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
-_INDEX = re.compile(r"logsync-(?P<dataset>[a-z0-9][a-z0-9_.-]{0,62})-(?P<day>\d{4}\.\d\d\.\d\d)(?:-(?P<generation>\d{6}))?")
+_INDEX = re.compile(
+    r"logsync-(?P<dataset>[a-z0-9][a-z0-9_.-]{0,62})-(?P<day>\d{4}\.\d\d\.\d\d)(?:-(?P<generation>\d{6}))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
