@@ -1,0 +1,53 @@
+"""What is compared with what: a row is one ratio. The ids are those of the project's performance goals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.contenders import Contender, hand_loop, ours, rsyslog
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """ours ÷ other. other may raise Missing. goal: the CPU ratio to reach, None for a row that checks the bench."""
+
+    id: str
+    what: str
+    ours: Callable[[], Contender]
+    other: Callable[[], Contender]
+    goal: float | None
+
+
+ROWS = (
+    Row(
+        "AA",
+        "the hand-written loop ÷ itself: what noise alone does",
+        lambda: hand_loop("envelopes"),
+        lambda: hand_loop("envelopes"),
+        None,
+    ),
+    Row(
+        "P2",
+        "own CPU (process + index) on envelopes, stand-in store ÷ rsyslog on one-event records",
+        lambda: ours("envelopes"),
+        rsyslog,
+        0.55,
+    ),
+    Row(
+        "P3",
+        "own CPU (process + index) on envelopes, stand-in store ÷ the hand-written loop",
+        lambda: ours("envelopes"),
+        lambda: hand_loop("envelopes"),
+        1.5,
+    ),
+)
+DEFAULT_ROWS = ("P2", "P3")
+
+
+def row(name: str) -> Row:
+    """The row of this id, in any case. Raises KeyError with the ids there are."""
+    for candidate in ROWS:
+        if candidate.id == name.upper():
+            return candidate
+    raise KeyError(f"no row {name!r}: one of {', '.join(candidate.id for candidate in ROWS)}")

@@ -1,0 +1,209 @@
+"""A stand-in Elasticsearch that costs almost nothing, so that what writes to it is what is measured.
+
+`python -m bench.standin --port N` answers what our writer and admin ask at start, and `_bulk` with one item a
+document: a first `create` of an id 201, a second 409. It checks no mapping and no alias, keeps ids and no documents,
+and is told how to misbehave through `POST /_standin/reset`; `GET /_standin/stats` tells what it took in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gzip
+import re
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from zlib import crc32
+
+import orjson
+import uvloop
+
+from bench.generator import checksum
+from bench.http_server import Protocol, Request, Response
+
+VERSION = "8.19.8"
+_HEADERS = (("X-Elastic-Product", "Elasticsearch"),)
+_JSON = (("Content-Type", "application/json"), *_HEADERS)
+_ID = re.compile(rb'"_id"\s*:\s*"([^"]*)"')
+_SHARE_UNITS = 100_000
+_BULK_LINES = 2  # an action and a document
+
+_CREATED = b'{"create":{"status":201}}'
+_CONFLICT = b'{"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"document exists"}}}'
+_BUSY = b'{"create":{"status":429,"error":{"type":"es_rejected_execution_exception","reason":"queue is full"}}}'
+_POISON = b'{"create":{"status":400,"error":{"type":"document_parsing_exception","reason":"failed to parse field"}}}'
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """latency_ms: before each bulk's answer. busy_share: of tries answered 429; poison_share: of ids refused with 400."""
+
+    latency_ms: int = 0
+    busy_share: float = 0.0
+    poison_share: float = 0.0
+
+
+@dataclass(slots=True)
+class Stats:
+    """What came in since the last reset. last: time.monotonic() of the last bulk that stored something."""
+
+    bulks: int = 0
+    bytes: int = 0
+    items: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    busy: int = 0
+    poison: int = 0
+    last: float = 0.0
+
+
+@dataclass(slots=True)
+class Standin:
+    """The whole state: the ids stored since the last reset, and the cluster's objects that were put."""
+
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    stats: Stats = field(default_factory=Stats)
+    ids: set[bytes] = field(default_factory=set)
+    objects: dict[str, Any] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    _tries: int = 0
+
+    async def __call__(self, request: Request) -> Response:
+        """The answer to one request."""
+        url = urlsplit(request.target)
+        path = url.path.rstrip("/")
+        body = gzip.decompress(request.body) if request.headers.get(b"content-encoding") == b"gzip" else request.body
+        if path.endswith("/_bulk"):
+            if self.behaviour.latency_ms:
+                await asyncio.sleep(self.behaviour.latency_ms / 1000)
+            return self._bulk(body, short="filter_path" in url.query)
+        if path.startswith("/_standin/"):
+            return self._control(path, parse_qs(url.query), body)
+        return self._cluster(request.method, path, body)
+
+    def _bulk(self, body: bytes, *, short: bool) -> Response:
+        lines = body.split(b"\n")
+        number = len(lines) // _BULK_LINES
+        found = _ID.findall(b"\n".join(lines[0 : number * _BULK_LINES : _BULK_LINES]))
+        if len(found) != number:
+            return _answer({"error": {"type": "illegal_argument_exception", "reason": "an action without _id"}}, 400)
+        stats, before = self.stats, len(self.ids)
+        stats.bulks += 1
+        stats.bytes += len(body)
+        stats.items += number
+        if self.behaviour.busy_share or self.behaviour.poison_share or not self.ids.isdisjoint(found):
+            items = [self._item(stored_id) for stored_id in found]
+        else:
+            self.ids.update(found)
+            # The same id twice in one bulk: rare, so that only the sum is looked at.
+            items = [_CREATED] * number
+            if len(self.ids) - before != number:
+                self.ids.difference_update(found)
+                items = [self._item(stored_id) for stored_id in found]
+        stats.stored += len(self.ids) - before
+        if len(self.ids) > before:
+            stats.last = time.monotonic()
+        errors = b"true" if any(item is not _CREATED for item in items) else b"false"
+        if not short:
+            items = [_long(item, stored_id) for item, stored_id in zip(items, found, strict=True)]
+        return Response(200, _JSON, b'{"took":1,"errors":' + errors + b',"items":[' + b",".join(items) + b"]}")
+
+    def _item(self, stored_id: bytes) -> bytes:
+        stats = self.stats
+        if stored_id in self.ids:
+            stats.duplicates += 1
+            return _CONFLICT
+        if crc32(stored_id) % _SHARE_UNITS < self.behaviour.poison_share * _SHARE_UNITS:
+            stats.poison += 1
+            return _POISON
+        self._tries += 1
+        # Spread over the tries by a multiplicative hash: the same number of refusals in every run.
+        if self._tries * 2_654_435_761 % _SHARE_UNITS < self.behaviour.busy_share * _SHARE_UNITS:
+            stats.busy += 1
+            return _BUSY
+        self.ids.add(stored_id)
+        return _CREATED
+
+    def _control(self, path: str, query: dict[str, list[str]], body: bytes) -> Response:
+        if path == "/_standin/reset":
+            self.behaviour = Behaviour(**orjson.loads(body)) if body else Behaviour()
+            self.stats = Stats()
+            self.ids = set()
+            return _answer(asdict(self.stats))
+        if path == "/_standin/stats":
+            told: dict[str, Any] = asdict(self.stats)
+            if query.get("checksum"):
+                told["checksum"] = checksum(stored_id.decode() for stored_id in self.ids)
+            return _answer(told)
+        return _answer({"error": "unknown"}, 404)
+
+    def _cluster(self, method: str, path: str, body: bytes) -> Response:
+        """Just enough of the admin APIs: objects that were put can be got, an index brings its aliases along."""
+        name = path.lstrip("/")
+        if path in ("", "/_nodes/_local"):
+            about = {"version": {"number": VERSION, "build_flavor": "default"}, "tagline": "You Know, for Search"}
+            return _answer({"nodes": {"standin": {"version": VERSION}}} if path else about)
+        if name.startswith(("_cluster/health", "_cat/health")):
+            return _answer({"status": "green", "timed_out": False})
+        if "_alias/" in f"{name}/":
+            return self._alias(name.rpartition("_alias")[2].strip("/"))
+        if method in ("PUT", "POST") and not name.rpartition("/")[2].startswith("_"):
+            self.objects[name] = orjson.loads(body) if body else {}
+            for alias in self.objects[name].get("aliases", {}) if "/" not in name else ():
+                self.aliases[alias] = name
+            return _answer({"acknowledged": True, "shards_acknowledged": True, "index": name})
+        if method in ("GET", "HEAD") and not name.startswith("_cat"):
+            if name in self.objects or name in self.aliases:
+                return _answer({} if method == "HEAD" else self._shown(name))
+            return _answer({"error": {"type": "resource_not_found_exception", "reason": name}, "status": 404}, 404)
+        return _answer([] if name.startswith("_cat") else {"acknowledged": True})
+
+    def _alias(self, name: str) -> Response:
+        if not name:
+            return _answer({index: {"aliases": {alias: {}}} for alias, index in self.aliases.items()})
+        if name in self.aliases:
+            return _answer({self.aliases[name]: {"aliases": {name: {"is_write_index": True}}}})
+        return _answer({"error": f"alias [{name}] missing", "status": 404}, 404)
+
+    def _shown(self, name: str) -> dict[str, Any]:
+        kind, _, key = name.partition("/")
+        if kind == "_component_template":
+            return {"component_templates": [{"name": key, "component_template": self.objects[name]}]}
+        if kind == "_index_template":
+            return {"index_templates": [{"name": key, "index_template": self.objects[name]}]}
+        index = self.aliases.get(name, name)
+        return {index: self.objects[index]}
+
+
+def _long(item: bytes, stored_id: bytes) -> bytes:
+    """An item as long as Elasticsearch's own without `filter_path`, for writers that read it."""
+    if item is not _CREATED:
+        return item
+    return (
+        b'{"create":{"_index":"logsync-default","_id":"' + stored_id + b'","_version":1,"result":"created",'
+        b'"_shards":{"total":1,"successful":1,"failed":0},"_seq_no":1,"_primary_term":1,"status":201}}'
+    )
+
+
+def _answer(body: Any, status: int = 200) -> Response:
+    return Response(status, _JSON, orjson.dumps(body))
+
+
+async def serve(port: int) -> None:
+    """Serve on loopback until cancelled; prints `ready` and the port."""
+    standin = Standin()
+    server = await asyncio.get_running_loop().create_server(lambda: Protocol(standin), "127.0.0.1", port)
+    print("ready", server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="port on loopback; 0 = any free one")
+    uvloop.run(serve(parser.parse_args().port))
+
+
+if __name__ == "__main__":
+    main()
