@@ -14,8 +14,7 @@ import orjson
 from logsync_streams.errors import DeadLetter
 from logsync_streams.events import LEVEL_ALIASES, Fields
 from logsync_streams.parsing import ecs
-from logsync_streams.parsing.labels import Labels
-from logsync_streams.parsing.labels import leaves as _leaves
+from logsync_streams.parsing.labels import Labels, leaves, plain
 from logsync_streams.parsing.times import epoch_ms
 
 # The spellings that nearly all senders use, found without cutting and lowering the word.
@@ -89,7 +88,10 @@ def parse(data: bytes, received_at: int) -> Fields:
         misfits["environment"] = value
 
     metadata = take("metadata", None)
-    if metadata is not None or document or misfits:
+    if type(metadata) is dict and not document and not misfits and plain(metadata):
+        if metadata:
+            fields["labels"] = metadata
+    elif metadata is not None or document or misfits:
         labels = Labels()
         add = labels.add
         if type(metadata) is dict:
@@ -123,7 +125,7 @@ def _walk(document: dict[str, Any], fields: Fields, labels: Labels) -> None:
             if key in _OWN_KEYS:
                 labels.add_all(value)
                 continue
-            for path, leaf in _leaves(value, key):
+            for path, leaf in leaves(value, key):
                 if not put(fields, path, leaf):
                     labels.add(path, leaf)
         elif not put(fields, key, value):

@@ -54,6 +54,17 @@ class Labels:
         return self.found
 
 
+def plain(values: Mapping[str, Any]) -> bool:
+    """True only when `values` is just what `Labels` would make of it: texts under short keys, as most metadata is."""
+    keys = "".join(values)
+    if len(keys) > MAX_KEY_LENGTH or "\0" in keys or "" in values or MORE in values:
+        return False
+    for value in values.values():  # twice as fast here as all() over a generator
+        if type(value) is not str:  # noqa: SIM110
+            return False
+    return True
+
+
 def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """(path joined by dots, value) of everything in a nested object that is not an object itself, in order.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import ciso8601
 
+_parse_iso8601 = ciso8601.parse_datetime
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -32,7 +33,7 @@ def epoch_ms(value: Any) -> int | None:
     """
     if type(value) is str:
         try:
-            return _from_datetime(ciso8601.parse_datetime(value))
+            return _from_datetime(_parse_iso8601(value))
         except ValueError:
             return _unusual_text(value)
     if type(value) is int or type(value) is float:
@@ -69,7 +70,8 @@ def _from_datetime(value: datetime) -> int | None:
     if value.tzinfo is None:
         value = value.replace(tzinfo=UTC)
     # A floor of exact integers: float seconds times a thousand would be off by one now and then.
-    milliseconds = (value - _EPOCH) // _MILLISECOND
+    since = value - _EPOCH
+    milliseconds = since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
     return milliseconds if _MIN_MS <= milliseconds <= _MAX_MS else None  # an offset can lead out of the years
 
 
@@ -101,6 +103,6 @@ def _unusual_text(text: str) -> int | None:
     if space and zone[:1] in "+-Zz":
         relaxed = head + zone
     try:
-        return _from_datetime(ciso8601.parse_datetime(relaxed))
+        return _from_datetime(_parse_iso8601(relaxed))
     except ValueError:
         return None
