@@ -14,7 +14,8 @@ import contextlib
 import signal
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import aiohttp
 import msgpack
@@ -30,28 +31,43 @@ _FETCH_RECORDS = {"envelopes": 4, "records": 2000}
 _BULK_PATH = "/_bulk?filter_path=errors,items.*.status,items.*.error"
 _RETRY = (429, 502, 503, 504)
 _RETRY_SECONDS = 0.1
-_LEVELS = {"WARNING": "warn"}
 
 
-def lines(stored_id: str, received_at: int, data: bytes, source: str, peer: str) -> list[bytes] | None:
-    """The action and the document of one event, None when the filter drops it. received_at: epoch ms."""
+class Stamp(NamedTuple):
+    """What all events of a record have in common, made once. action: up to the id."""
+
+    ingested: str
+    action: bytes
+    source: str
+    peer: dict[str, Any] | None
+
+
+def stamp(received_at: int, source: str, peer: str) -> Stamp:
+    """received_at: epoch ms. peer: host:port, "" when unknown."""
+    received = datetime.fromtimestamp(received_at // 1000, UTC)
+    ingested = f"{received:%Y-%m-%dT%H:%M:%S}.{received_at % 1000:03d}Z"
+    action = b'{"create":{"_index":"logsync-default-%b","_id":"' % f"{received:%Y.%m.%d}".encode()
+    host, _, port = peer.rpartition(":")
+    return Stamp(ingested, action, source, {"ip": host, "port": int(port)} if peer else None)
+
+
+def lines(stored_id: str, common: Stamp, data: bytes) -> list[bytes] | None:
+    """The action and the document of one event, None when the filter drops it."""
     log = orjson.loads(data)
     level = log["level"].lower()
     environment = log["environment"]
     if level == "debug" and environment == "production":
         return None
-    received = datetime.fromtimestamp(received_at / 1000, UTC)
-    ingested = received.strftime("%Y-%m-%dT%H:%M:%S.") + f"{received_at % 1000:03d}Z"
     message = log["message"]
     labels = log["metadata"]
-    ours: dict[str, Any] = {"source": source, "correlation_id": labels.get("request_id") or stored_id}
+    ours: dict[str, Any] = {"source": common.source, "correlation_id": labels.get("request_id") or stored_id}
     words = words_field(message)
     if words is not None:
         ours["words"] = {"message": words}
     document: dict[str, Any] = {
         "event": {
             "id": stored_id,
-            "ingested": ingested,
+            "ingested": common.ingested,
             "dataset": "default",
             "severity": SEVERITIES[level],
             "original": data.decode(),
@@ -64,28 +80,29 @@ def lines(stored_id: str, received_at: int, data: bytes, source: str, peer: str)
         "labels": labels,
         "logsync": ours,
     }
-    if peer:
-        host, _, port = peer.rpartition(":")
-        document["source"] = {"ip": host, "port": int(port)}
-    target = f"logsync-default-{received:%Y.%m.%d}"
-    action = b'{"create":{"_index":"%b","_id":"%b","require_alias":true}}' % (target.encode(), stored_id.encode())
-    return [action, orjson.dumps(document)]
+    if common.peer is not None:
+        document["source"] = common.peer
+    return [b'%b%b","require_alias":true}}' % (common.action, stored_id.encode()), orjson.dumps(document)]
 
 
 def of_envelope(record: Any) -> Iterable[list[bytes] | None]:
     """The lines of every event of one of our envelopes."""
-    headers = dict(record.headers)
-    envelope_id = headers["logsync-id"].decode()
-    received_at = int(headers["logsync-received-at"])
-    source, peer = headers["logsync-source"].decode(), headers["logsync-peer"].decode()
+    headers = {key: value.decode() for key, value in record.headers}
+    common = stamp(int(headers["logsync-received-at"]), headers["logsync-source"], headers["logsync-peer"])
+    envelope_id = headers["logsync-id"]
     for index, data in enumerate(msgpack.unpackb(record.value)):
-        yield lines(f"{envelope_id}-{index:05d}", received_at, data, source, peer)
+        yield lines(f"{envelope_id}-{index:05d}", common, data)
 
 
 def of_record(record: Any) -> Iterable[list[bytes] | None]:
     """The lines of a record that is one event."""
     record_id = foreign_record_id(record.topic, record.partition, record.offset, record.timestamp, record.value)
-    yield lines(f"{record_id}-00000", record.timestamp, record.value, "kafka", "")
+    yield lines(f"{record_id}-00000", _foreign_stamp(record.timestamp), record.value)
+
+
+@lru_cache(maxsize=16)  # the broker gives one time to a whole batch
+def _foreign_stamp(received_at: int) -> Stamp:
+    return stamp(received_at, "kafka", "")
 
 
 _READERS = {"envelopes": of_envelope, "records": of_record}

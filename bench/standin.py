@@ -38,7 +38,7 @@ _POISON = b'{"create":{"status":400,"error":{"type":"document_parsing_exception"
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """latency_ms: before each bulk's answer. busy_share: of tries answered 429; poison_share: of ids refused with 400."""
+    """latency_ms: before each bulk's answer. busy_share: of tries answered 429; poison_share: of ids refused (400)."""
 
     latency_ms: int = 0
     busy_share: float = 0.0
