@@ -1,0 +1,76 @@
+"""Settings -> an open store. Each kind is imported only when it is chosen, so that the others need not be installed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from logsync_streams.errors import ConfigurationError
+from logsync_streams.settings import Settings
+from logsync_streams.storage.api import EventReader, EventWriter, IndexAdmin
+
+STORE_FOLDER = "store"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One store's three sides. They may be one object, or share a connection: close them together."""
+
+    writer: EventWriter
+    reader: EventReader
+    admin: IndexAdmin
+
+    async def close(self) -> None:
+        """Close all three; what was acknowledged is durable already."""
+        seen: list[object] = []
+        for side in (self.writer, self.reader, self.admin):
+            if not any(side is one for one in seen):
+                seen.append(side)
+                await side.close()
+
+
+def open_store(settings: Settings) -> Store:
+    """The store to write to, to read and to administer.
+
+    Embedded: takes the folder for itself. Raises ConfigurationError when another process has it, when it is broken,
+    or when the extra is not installed. Elasticsearch: connects at the first call, raises nothing.
+    """
+    if settings.store.kind == "embedded":
+        one = _embedded().EmbeddedStore(store_folder(settings))
+        return Store(one, one, one)
+    from logsync_streams.storage.elasticsearch import (
+        ElasticsearchAdmin,
+        ElasticsearchReader,
+        ElasticsearchWriter,
+        connect,
+    )
+
+    client = connect(settings.store)
+    return Store(ElasticsearchWriter(client), ElasticsearchReader(client), ElasticsearchAdmin(client))
+
+
+def open_reader(settings: Settings) -> EventReader:
+    """The store to read only, beside the process that writes. Raises ConfigurationError as `open_store` does."""
+    if settings.store.kind == "embedded":
+        return _embedded().EmbeddedReader(store_folder(settings))
+    from logsync_streams.storage.elasticsearch import ElasticsearchReader, connect
+
+    return ElasticsearchReader(connect(settings.store))
+
+
+def store_folder(settings: Settings) -> Path:
+    """Where the embedded store is."""
+    return settings.data_dir / STORE_FOLDER
+
+
+def _embedded() -> ModuleType:
+    try:
+        from logsync_streams.storage import embedded
+    except ModuleNotFoundError as error:
+        if error.name != "tantivy":
+            raise
+        raise ConfigurationError(
+            ["LOGSYNC_STORE__KIND: 'embedded' needs the package tantivy: pip install 'logsync-streams[embedded]'"]
+        ) from error
+    return embedded
