@@ -59,10 +59,7 @@ def plain(values: Mapping[str, Any]) -> bool:
     keys = "".join(values)
     if len(keys) > MAX_KEY_LENGTH or "\0" in keys or "" in values or MORE in values:
         return False
-    for value in values.values():  # twice as fast here as all() over a generator
-        if type(value) is not str:  # noqa: SIM110
-            return False
-    return True
+    return all(type(value) is str for value in values.values())
 
 
 def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
