@@ -226,7 +226,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        problems += [_describe(detail) for detail in error.errors()]
+        # A misspelt variable within a group is reported twice: here without a suggestion.
+        problems += [_describe(detail) for detail in error.errors() if not _in_environment(detail)]
     if problems:
         raise ConfigurationError(problems)
     return settings
@@ -286,10 +287,18 @@ def _similar(name: str, known: Any) -> str:
     return f"; did you mean {originals[close[0]]}?" if close else ""
 
 
-def _describe(detail: Any) -> str:
+def _in_environment(detail: Any) -> bool:
+    return detail["type"] == "extra_forbidden" and _variable(detail)[0] in {name.upper() for name in os.environ}
+
+
+def _variable(detail: Any) -> tuple[str, str]:
     path = [str(part) for part in detail["loc"]]
-    variable = PREFIX + "__".join(path[:2]).upper()
-    rest = "".join(f"[{part}]" for part in path[2:])
+    depth = 2 if isinstance(Settings.model_fields[path[0]].default, _Group) else 1
+    return PREFIX + "__".join(path[:depth]).upper(), "".join(f"[{part}]" for part in path[depth:])
+
+
+def _describe(detail: Any) -> str:
+    variable, rest = _variable(detail)
     message = detail["msg"].removeprefix("Value error, ")
     secret = "password" in variable.lower()
     shown = "" if secret or detail["type"] in ("missing", "extra_forbidden") else f" {detail['input']!r}:"
