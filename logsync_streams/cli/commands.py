@@ -50,7 +50,7 @@ def dev(
     """Run the whole system on this machine: embedded broker, doors, streams, store, page and sample traffic."""
     from logsync_streams.dev.run import run
 
-    raise typer.Exit(run(os.environ, rate=rate if sample else 0, say=_say))
+    raise typer.Exit(run(dict(os.environ), rate=rate if sample else 0, say=_say))
 
 
 @application.command()

@@ -124,7 +124,7 @@ class Supervisor:
         await self._in_time(parts.until_up(f"{parts.collector}/readyz"), _READY_SECONDS, "the collector")
         syslog = f"{collector.syslog_host}:{collector.syslog_udp_port}"
         self._line("collector", f"HTTP {collector.http_host}:{collector.http_port}, syslog UDP {syslog}")
-        await self._in_time(parts.until_up(f"{parts.worker}/status"), _READY_SECONDS, "the worker")
+        await self._in_time(parts.until_up(f"{parts.worker}/readyz"), _READY_SECONDS, "the worker")
         self._line("worker", f"process, index and count; metrics at {parts.worker}/metrics")
         await self._in_time(parts.until_up(f"{parts.query}/readyz"), _READY_SECONDS, "the query API")
         self._line("query", f"API and page at {parts.query}/")
