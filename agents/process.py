@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from agents.count import Tally, count, counted_level
 from agents.document import document
 from agents.enrich import Enrichment, enrich
 from agents.filter import drop_noise
+from agents.horizon import ReceiveTime
 from agents.parse import Parser, parse
 from logsync_streams import envelope
 from logsync_streams.counts import NO_SERVICE, ServiceCounts
@@ -63,20 +64,21 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Processor:
-    """The stages with what they need. horizon_ms(received_at) is the receive time to use, see `clamp` in worker.py."""
+    """The stages with what they need. receive_time: see agents/horizon.py."""
 
     parsers: Mapping[str, Parser]
     rules: Sequence[FilterRule]
     steps: Sequence[Enrichment]
     keep_original: bool
     max_enriched_bytes: int
+    receive_time: ReceiveTime
 
-    async def run(self, records: Sequence[RawRecord], assignments: Mapping[date, Assignment]) -> Outcome:
-        """What these records of one partition become. Never raises for what is in them: a record or an event that
-        cannot be processed is among the dead.
+    async def run(
+        self, decoded: Sequence[Decoded], outcome: Outcome, assignments: Mapping[date, Assignment]
+    ) -> Outcome:
+        """`outcome` with what these events of one partition become. Never raises for what is in them: an event on
+        which a stage fails is among the dead, the others go on. assignments: of all receive days among them.
         """
-        outcome = Outcome()
-        decoded = self._decode(records, outcome)
         try:
             outcome.add(await self._stages(decoded, assignments))
         except Exception:  # a stage failed on some event: find which, so that only that one is a dead letter
@@ -84,15 +86,18 @@ class Processor:
                 outcome.add(await self._alone(one, assignments))
         return outcome
 
-    @staticmethod
-    def _decode(records: Sequence[RawRecord], outcome: Outcome) -> list[Decoded]:
+    def decode(self, records: Sequence[RawRecord], outcome: Outcome) -> list[Decoded]:
+        """The events of the records, with the receive times to use; what cannot be decoded is among the dead."""
         decoded = []
         for record in records:
             try:
-                decoded.append(envelope.decode(record))
+                found = envelope.decode(record)
             except DeadLetter as reason:
                 outcome.received += 1
                 outcome.dead.append(_undecodable(record, reason))
+                continue
+            received_at = self.receive_time(found.received_at, record.timestamp)
+            decoded.append(found if received_at == found.received_at else replace(found, received_at=received_at))
         return decoded
 
     async def _stages(self, records: Sequence[Decoded], assignments: Mapping[date, Assignment]) -> Outcome:

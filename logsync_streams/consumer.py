@@ -14,7 +14,7 @@ import asyncio
 import dataclasses
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from time import monotonic
 from typing import Any
 
@@ -142,6 +142,9 @@ class GuardedApp(faust.App):
 
     drain_seconds: float = 5.0
     clock: Callable[[], float] = staticmethod(monotonic)
+    # What must hold before a worker starts, e.g. the topics' settings; raises what says what to do.
+    before_start: Callable[[], Awaitable[None]]
+    configure_logs: Callable[[], None]
 
     def _new_transport(self) -> GuardedTransport:
         return GuardedTransport(self.conf.broker_consumer, self)

@@ -92,8 +92,9 @@ class KafkaState:
         try:
             partition = aiokafka.TopicPartition(topics.STATE, 0)
             consumer.assign([partition])
+            start = (await consumer.beginning_offsets([partition]))[partition]
             end = (await consumer.end_offsets([partition]))[partition]
-            await consumer.seek_to_beginning(partition)
+            consumer.seek(partition, start)
             found: dict[str, bytes] = {}
             while await consumer.position(partition) < end:
                 for records in (await consumer.getmany(timeout_ms=500)).values():

@@ -1,0 +1,62 @@
+"""What we change of Faust's command line: `agents` and `tables` list all roles, and `worker` checks before it starts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Iterable
+from typing import Any, ClassVar, NoReturn
+
+import faust
+import faust.cli.agents
+import faust.cli.tables
+from faust.worker import Worker
+
+from logsync_streams.errors import LogSyncError
+
+_apps: list[faust.App] = []
+
+
+def show_all(apps: Iterable[faust.App]) -> None:
+    """The apps whose agents and tables the commands list; Faust itself knows only the exported one."""
+    _apps[:] = apps
+
+
+class agents(faust.cli.agents.agents):  # noqa: N801  # the class's name is the command's
+    """List agents."""
+
+    def agents(self, *, local: bool = False) -> list[Any]:
+        return [agent for app in _apps for agent in app.agents.values() if local or self._maybe_topic(agent)]
+
+
+class tables(faust.cli.tables.tables):  # noqa: N801
+    """List available tables."""
+
+    async def run(self) -> None:
+        rows = [(table.name, table.help) for app in _apps for table in app.tables.values()]
+        self.say(self.tabulate(rows, title=self.title, headers=["name", "help"]))
+
+
+class CheckedWorker(Worker):
+    """Faust's worker, which first checks what it needs: a wrong topic is a sentence, not a traceback."""
+
+    app: Any
+    failed_code: ClassVar[int] = 2
+
+    def execute_from_commandline(self) -> NoReturn:
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(self.app.before_start())
+        except LogSyncError as error:
+            sys.stderr.write(f"{error}\n")
+            raise SystemExit(self.failed_code) from error
+        finally:
+            loop.close()
+        super().execute_from_commandline()
+
+    def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
+        # Our settings decide the form and the level of log lines in every process alike; Faust's default is to be
+        # silent below WARN and to draw a spinner into the log.
+        self.spinner = None
+        self.app.configure_logs()

@@ -1,0 +1,116 @@
+"""Generations of an alias: which indices stand behind it, and which ids the earlier ones hold already.
+
+Elasticsearch knows a second `create` only within one index, but an id must be stored once behind its alias. Nearly
+every alias has one index, and then all this costs one request at its first write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from urllib.parse import quote
+
+from logsync_streams.storage.api import DUPLICATE, Document, Outcome, Reaction
+from logsync_streams.storage.elasticsearch_client import Connection
+from logsync_streams.storage.elasticsearch_errors import unavailable
+from logsync_streams.storage.naming import parse_index
+
+_LOOKUPS = 2000  # ids in one request
+_KEPT = 1000  # aliases remembered; a day's few datasets and some late days
+
+
+class Generations:
+    """Remembers the indices behind each alias that was written to."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[str, tuple[str, ...]] = {}
+
+    async def stored_earlier(self, documents: Iterable[Document]) -> set[tuple[str, str]]:
+        """(target, id) of those that an earlier generation holds. Raises Unavailable, TransportError."""
+        ids: dict[str, list[str]] = defaultdict(list)
+        for document in documents:
+            ids[document.target].append(document.id)
+        found: set[tuple[str, str]] = set()
+        for target, of_target in ids.items():
+            indices = self._known.get(target)
+            if indices is None:
+                indices = await self._learn(target)
+            if len(indices) > 1:
+                held = await held_ids(self._connection, indices[:-1], of_target)
+                found.update((target, id) for id in held)
+        return found
+
+    async def settled(
+        self, documents: Sequence[Document], indices: Sequence[str], outcomes: Sequence[Outcome]
+    ) -> list[Outcome]:
+        """The outcomes, set right where another process has opened a generation since we last looked: a document that
+        was stored there for the second time is removed, and is a duplicate. Raises Unavailable, TransportError.
+        """
+        settled = list(outcomes)
+        strays: dict[str, list[int]] = defaultdict(list)
+        for place, document in enumerate(documents):
+            known = self._known.get(document.target, ())
+            if outcomes[place].reaction is Reaction.STORED:
+                if known[-1:] != (indices[place],):
+                    strays[document.target].append(place)
+            elif outcomes[place].reaction is not Reaction.DUPLICATE:
+                self._known.pop(document.target, None)  # missing, blocked: look again before the next write
+        for target, places in strays.items():
+            earlier = [name for name in await self._learn(target) if name != indices[places[0]]]
+            held = await held_ids(self._connection, earlier, [documents[place].id for place in places])
+            for place in places:
+                if documents[place].id in held:
+                    path = f"/{quote(indices[place], safe='')}/_doc/{quote(documents[place].id, safe='')}"
+                    await self._connection.ask("DELETE", path, allowed=frozenset({404}))
+                    settled[place] = DUPLICATE
+        return settled
+
+    async def _learn(self, target: str) -> tuple[str, ...]:
+        indices = await indices_behind(self._connection, [target])
+        if len(self._known) >= _KEPT:
+            self._known.clear()
+        if indices:
+            self._known[target] = indices
+        return indices
+
+
+async def indices_behind(connection: Connection, names: Collection[str]) -> tuple[str, ...]:
+    """The indices that these aliases and indices stand for, oldest generation first; missing ones stand for none.
+
+    Names that cannot be ours are taken as missing. Raises Unavailable.
+    """
+    ours = sorted(name for name in names if parse_index(name))
+    if not ours:
+        return ()
+    path = "/" + ",".join(quote(name, safe="") for name in ours) + "/_alias"
+    params = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+    answer = await connection.ask("GET", path, params=params, allowed=frozenset({404}))
+    return () if answer.status == 404 else tuple(sorted(answer.body))
+
+
+async def held_ids(connection: Connection, indices: Sequence[str], ids: Sequence[str]) -> set[str]:
+    """Those of `ids` that one of these indices holds, not yet visible ones included. Raises Unavailable."""
+    lookups = [(index, id) for index in indices for id in ids]
+    chunks = [lookups[start : start + _LOOKUPS] for start in range(0, len(lookups), _LOOKUPS)]
+    found: set[str] = set()
+    for held in await asyncio.gather(*(_held(connection, chunk) for chunk in chunks[:1])):
+        found |= held
+    for chunk in chunks[1:]:  # one after the other: a look-up must not crowd out the writes
+        found |= await _held(connection, chunk)
+    return found
+
+
+async def _held(connection: Connection, lookups: Sequence[tuple[str, str]]) -> set[str]:
+    body = {"docs": [{"_index": index, "_id": id, "_source": False} for index, id in lookups]}
+    params = {"filter_path": "docs._id,docs.found,docs.error.type"}
+    answer = await connection.ask("POST", "/_mget", params=params, body=body)
+    found: set[str] = set()
+    for doc in answer.body.get("docs", []):
+        error_type = (doc.get("error") or {}).get("type", "")
+        if error_type and error_type != "index_not_found_exception":  # dropped meanwhile
+            raise unavailable(503, error_type)
+        if doc.get("found"):
+            found.add(doc["_id"])
+    return found

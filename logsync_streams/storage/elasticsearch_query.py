@@ -1,0 +1,174 @@
+"""The query AST -> Elasticsearch's query, out of an allow-list of clauses: a searcher's text is only ever a value.
+
+What a query means is said in `evaluate`; each clause here is chosen to mean exactly that (docs/adr/0004 for words).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from logsync_streams.storage import evaluate, values
+from logsync_streams.storage.api import All, And, Equals, Exists, Not, Or, Prefix, Query, Range, SearchRequest, Text
+from logsync_streams.storage.elasticsearch_templates import LABEL_PAIRS, NOT_SHOWN, PRESENT
+from logsync_streams.storage.mapping import FIELDS, LABELS, WORD_FIELDS, FieldType, searchable
+from logsync_streams.words import words
+
+Clause = dict[str, Any]
+TOTAL_UP_TO = 10_000  # a total is exact up to here: counting further costs every search
+
+
+def search_body(request: SearchRequest, timeout_seconds: float) -> dict[str, Any]:
+    """The body of a search for one page and one hit more. Raises InvalidQuery."""
+    filters = [to_elasticsearch(request.query)]
+    bounds = {"gte": request.start, "lt": request.end}
+    if any(bound is not None for bound in bounds.values()):
+        present = {name: bound for name, bound in bounds.items() if bound is not None}
+        filters.append({"range": {"@timestamp": {**present, "format": "epoch_millis"}}})
+    body: dict[str, Any] = {
+        "size": request.limit + 1,
+        "query": {"bool": {"filter": filters}},
+        "sort": [
+            {"@timestamp": {"order": request.order, "unmapped_type": "date"}},
+            {"event.id": {"order": request.order, "unmapped_type": "keyword"}},
+        ],
+        "track_total_hits": TOTAL_UP_TO,
+        "_source": {"excludes": list(NOT_SHOWN)},
+        "timeout": f"{max(1, int(timeout_seconds * 1000))}ms",
+    }
+    if request.after is not None:
+        body["search_after"] = [request.after.timestamp, request.after.id]
+    return body
+
+
+def to_elasticsearch(query: Query) -> Clause:
+    """One clause that finds what `evaluate.matches` finds. Raises InvalidQuery as `evaluate.check` does."""
+    evaluate.check(query)
+    return _clause(query)
+
+
+def _clause(query: Query) -> Clause:
+    match query:
+        case All():
+            return {"match_all": {}}
+        case Text():
+            return _text(query)
+        case Prefix():
+            return _prefix(query)
+        case Equals():
+            return _equals(query)
+        case Range():
+            return _range(query)
+        case Exists():
+            return _exists(query.field)
+        case Not():
+            return {"bool": {"must_not": [_clause(query.query)]}}
+        case And():
+            return {"bool": {"filter": [_clause(part) for part in query.queries]}}
+        case Or():
+            return _any(_clause(part) for part in query.queries)
+
+
+def _text(query: Text) -> Clause:
+    wanted = words(query.text)
+    if not wanted:
+        return {"match_none": {}}
+    return _in_words("match_phrase", "query", query.field, " ".join(wanted))
+
+
+def _in_words(kind: str, parameter: str, field: str | None, text: str) -> Clause:
+    """A clause on each text field: on the words beside it where the document has them, else on the field itself."""
+    clauses: list[Clause] = []
+    for name in evaluate.text_fields(field):
+        beside = WORD_FIELDS[name]
+        clauses.append({kind: {beside: {parameter: text}}})
+        if text.isascii():  # a text without words beside it is ASCII
+            analysed = name if FIELDS[name] is FieldType.TEXT else f"{name}.text"
+            clauses.append(
+                {
+                    "bool": {
+                        "filter": [{kind: {analysed: {parameter: text}}}],
+                        "must_not": [{"exists": {"field": beside}}],
+                    }
+                }
+            )
+    return _any(clauses)
+
+
+def _prefix(query: Prefix) -> Clause:
+    if evaluate.is_words(query.field):
+        return _in_words("prefix", "value", query.field, evaluate.word_prefix(query.text))
+    field = query.field or ""
+    if field.startswith(LABELS):
+        pair = label_pair(field.removeprefix(LABELS), query.text)
+        return _any([{"prefix": {field: {"value": query.text}}}, {"prefix": {LABEL_PAIRS: {"value": pair}}}])
+    return {"prefix": {field: {"value": evaluate.keyword_text(field, query.text)}}}
+
+
+def _equals(query: Equals) -> Clause:
+    field = query.field
+    match searchable(field):
+        case FieldType.LONG:
+            return {"term": {field: {"value": values.query_long(field, query.value)}}}
+        case FieldType.DATE:
+            instant = values.query_date(field, query.value)
+            return {"range": {field: {"gte": instant, "lte": instant, "format": "epoch_millis"}}}
+        case FieldType.IP:
+            network = values.query_addresses(field, query.value)
+            bounds = {"gte": values.address_text(network.first), "lte": values.address_text(network.last)}
+            return {"range": {field: bounds}}
+        case _:
+            if field.startswith(LABELS):
+                pair = label_pair(field.removeprefix(LABELS), query.value)
+                return _any([{"term": {field: {"value": query.value}}}, {"term": {LABEL_PAIRS: {"value": pair}}}])
+            return {"term": {field: {"value": evaluate.keyword_text(field, query.value)}}}
+
+
+def _range(query: Range) -> Clause:
+    field = query.field
+    match searchable(field):
+        case FieldType.LONG:
+            return _between(query, values.query_long)
+        case FieldType.DATE:
+            return _between(query, values.query_date, {"format": "epoch_millis"})
+        case FieldType.IP:
+            return _between(query, lambda name, text: values.address_text(evaluate.single_address(name, text)))
+        case _:
+            return _between(query, evaluate.keyword_text)
+
+
+def _between(query: Range, bound: Any, options: Clause | None = None) -> Clause:
+    bounds: Clause = {}
+    if query.lower is not None:
+        bounds["gte" if query.include_lower else "gt"] = bound(query.field, query.lower)
+    if query.upper is not None:
+        bounds["lte" if query.include_upper else "lt"] = bound(query.field, query.upper)
+    return {"range": {query.field: {**bounds, **(options or {})}}}
+
+
+def _exists(field: str) -> Clause:
+    if field.startswith(LABELS):
+        # Not `exists`, which takes a * in a key for a pattern.
+        pair = label_pair(field.removeprefix(LABELS), "")
+        return _any(
+            [
+                {"prefix": {field: {"value": ""}}},
+                {"prefix": {LABEL_PAIRS: {"value": pair}}},
+                {"term": {PRESENT: {"value": field}}},
+            ]
+        )
+    if searchable(field) is FieldType.TEXT:
+        return {"exists": {"field": field}}
+    # What is too long or of another type is not indexed, but Elasticsearch keeps the names of such fields.
+    return _any([{"exists": {"field": field}}, {"term": {"_ignored": {"value": field}}}])
+
+
+def label_pair(key: str, value: str) -> str:
+    """How the writer keeps a label where there is no `flattened` type. Keys with = cannot be mistaken for others."""
+    escaped = key.replace("\\", "\\\\").replace("=", "\\=")
+    return f"{escaped}={value}"
+
+
+def _any(clauses: Iterable[Clause]) -> Clause:
+    either = list(clauses)
+    return either[0] if len(either) == 1 else {"bool": {"should": either, "minimum_should_match": 1}}

@@ -1,0 +1,134 @@
+"""Writing to Elasticsearch: bulk requests of the documents' bytes as they are, and an outcome for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from elastic_transport import TransportError
+
+from logsync_streams.errors import ConfigurationError, LogSyncError
+from logsync_streams.storage import values
+from logsync_streams.storage.api import DUPLICATE, Document, Outcome, Reaction
+from logsync_streams.storage.elasticsearch_client import Connection, Labels
+from logsync_streams.storage.elasticsearch_errors import classify_failure, classify_item, classify_request
+from logsync_streams.storage.elasticsearch_generations import Generations
+from logsync_streams.storage.elasticsearch_query import label_pair
+from logsync_streams.storage.elasticsearch_templates import LABEL_PAIRS, PRESENT
+from logsync_streams.storage.mapping import IGNORE_ABOVE, LABELS
+
+_MAX_ID_BYTES = 512  # Elasticsearch refuses the whole request for a longer one
+_FILTER = "items.create.status,items.create._index,items.create.error"
+
+
+class ElasticsearchWriter:
+    """An EventWriter. Closing it closes the connection that it shares."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._generations = Generations(connection)
+
+    async def write(self, documents: Sequence[Document]) -> list[Outcome]:
+        outcomes: dict[int, Outcome] = {}
+        for place, document in enumerate(documents):
+            if problem := unfit(document):
+                outcomes[place] = problem
+        try:
+            stored = await self._generations.stored_earlier(
+                document for place, document in enumerate(documents) if place not in outcomes
+            )
+            rest = [place for place in range(len(documents)) if place not in outcomes]
+            for place in rest:
+                if (documents[place].target, documents[place].id) in stored:
+                    outcomes[place] = DUPLICATE
+            rest = [place for place in rest if place not in outcomes]
+            if rest:
+                answers = await self._bulk([documents[place] for place in rest])
+                outcomes.update(zip(rest, answers, strict=True))
+        except TransportError as error:
+            return _filled(documents, outcomes, classify_failure(error))
+        except ConfigurationError as error:
+            return _filled(documents, outcomes, Outcome(Reaction.HOLD, "configuration", str(error)))
+        except LogSyncError as error:
+            return _filled(documents, outcomes, Outcome(Reaction.RETRY, "unavailable", str(error)))
+        return [outcomes[place] for place in range(len(documents))]
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def _bulk(self, documents: list[Document]) -> list[Outcome]:
+        body = bulk_body(documents, await self._connection.labels())
+        answer = await self._connection.request("POST", "/_bulk", params={"filter_path": _FILTER}, body=body)
+        if answer.status >= 300:
+            refused = classify_request(answer.status, answer.body)
+            return [refused] * len(documents)
+        items = answer.body.get("items", [])
+        if len(items) != len(documents):
+            odd = Outcome(Reaction.RETRY, "bad_answer", f"{len(items)} answers for {len(documents)} documents")
+            return [odd] * len(documents)
+        created = [item["create"] for item in items]
+        outcomes = [classify_item(item) for item in created]
+        return await self._generations.settled(documents, [item.get("_index", "") for item in created], outcomes)
+
+
+def bulk_body(documents: Sequence[Document], labels: Labels) -> bytes:
+    """The request: an action line and the document's own bytes for each, with what only the search needs added."""
+    lines: list[bytes] = []
+    actions: dict[str, bytes] = {}
+    for document in documents:
+        action = actions.get(document.target)
+        if action is None:
+            action = b'{"create":{"_index":%s,"require_alias":true,"_id":' % orjson.dumps(document.target)
+            actions[document.target] = action
+        body = document.body
+        if b"\n" in body:  # between JSON's tokens only: within texts it is escaped
+            body = body.replace(b"\n", b" ")
+        if (labels is Labels.PAIRS or len(body) > IGNORE_ABOVE) and b'"labels"' in body:
+            body = with_search_fields(body, labels)
+        lines += (action, orjson.dumps(document.id), b"}}\n", body, b"\n")
+    return b"".join(lines)
+
+
+def with_search_fields(body: bytes, labels: Labels) -> bytes:
+    """The document with the fields that find its labels where the mapping cannot. Bytes that are no JSON stay as they
+    are: the server's refusal is the one that counts.
+    """
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body
+    if not isinstance(parsed, dict):
+        return body
+    present: set[str] = set()
+    pairs: set[str] = set()
+    for key, value in values.labels(parsed):
+        text = values.keyword(value)
+        if text is None:
+            present.add(LABELS + key)
+        elif labels is Labels.PAIRS:
+            pairs.add(label_pair(key, text))
+    added: dict[str, Any] = {}
+    if present:
+        added[PRESENT] = sorted(present)
+    if pairs:
+        added[LABEL_PAIRS] = sorted(pairs)
+    if not added:
+        return body
+    # Spliced in, not written anew: the document keeps its own bytes, its numbers' digits too.
+    return body.rstrip()[:-1] + b"," + orjson.dumps(added)[1:]
+
+
+def unfit(document: Document) -> Outcome | None:
+    """A dead letter for what would make Elasticsearch refuse the whole request, or lose the log in no order."""
+    if not document.body.lstrip().startswith(b"{"):
+        return Outcome(Reaction.DEAD_LETTER, "document_unreadable", "a JSON object is expected", "mapping")
+    if b'"@timestamp"' not in document.body:
+        return Outcome(Reaction.DEAD_LETTER, "document_unreadable", "the document has no @timestamp", "mapping")
+    if not 0 < len(document.id.encode(errors="surrogatepass")) <= _MAX_ID_BYTES:
+        return Outcome(Reaction.DEAD_LETTER, "id_unfit", f"an id has 1 to {_MAX_ID_BYTES} bytes", "undecodable")
+    return None
+
+
+def _filled(documents: Sequence[Document], outcomes: dict[int, Outcome], rest: Outcome) -> list[Outcome]:
+    return [outcomes.get(place, rest) for place in range(len(documents))]

@@ -1,0 +1,47 @@
+"""Sending through a Faust app's producer, awaited: what is not acknowledged by Kafka never counts as sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
+
+import faust
+from aiokafka.structs import RecordMetadata
+
+from logsync_streams import dead_letter, metrics
+from logsync_streams.dead_letter import DeadLetterRecord
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+async def send(
+    topic: faust.TopicT[bytes],
+    value: bytes,
+    *,
+    key: bytes | None = None,
+    partition: int | None = None,
+    headers: Headers = (),
+) -> Awaitable[RecordMetadata]:
+    """Hand a record to the producer; await the result for Kafka's acknowledgement."""
+    return await topic.send(key=key, value=value, partition=partition, headers=list(headers))
+
+
+async def acknowledged(sent: Iterable[Awaitable[RecordMetadata]]) -> list[RecordMetadata]:
+    """Wait for all. Raises what Kafka answered for the first that failed, after all have ended."""
+    results = await asyncio.gather(*sent, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
+
+
+async def send_dead(topic: faust.TopicT[bytes], records: Sequence[DeadLetterRecord]) -> None:
+    """Put dead letters in their topic and return when Kafka has them."""
+    sent = []
+    for record in records:
+        key, value, headers = dead_letter.encode(record)
+        sent.append(await send(topic, value, key=key, headers=headers))
+    await acknowledged(sent)
+    for record in records:
+        metrics.dead_letters.labels(record.stage, record.category).inc()
+        metrics.dropped.labels(record.stage, record.category).inc()

@@ -1,0 +1,76 @@
+"""What a worker does beside its streams: the fold of the error rates, and the gauges of lag and unacknowledged messages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+
+import faust
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from logsync_streams import metrics
+from logsync_streams.consumer import GuardedApp
+from logsync_streams.settings import KafkaSettings
+from logsync_streams.storage.factory import Store
+from logsync_streams.streams.rates import RatesFold
+
+_EVERY_SECONDS = 5.0
+
+
+class Upkeep(faust.Service):
+    """Runs until the worker stops; closes the store then, after the streams that use it."""
+
+    def __init__(
+        self,
+        apps: Mapping[str, GuardedApp],
+        fold: RatesFold,
+        store: Store | None,
+        kafka: KafkaSettings,
+        now: Callable[[], int],
+    ) -> None:
+        super().__init__()
+        self._apps, self._fold, self._store, self._kafka, self._clock = apps, fold, store, kafka, now
+        self._folding: asyncio.Task[None] | None = None
+
+    def is_ready(self) -> bool:
+        """Whether every app has partitions and the last hour of counts has been read."""
+        return self._fold.ready and all(app.consumer.assignment() for app in self._apps.values())
+
+    async def on_start(self) -> None:
+        self._folding = asyncio.create_task(self._fold.run(), name="error-rates")
+
+    async def on_stop(self) -> None:
+        if self._folding is not None:
+            self._folding.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._folding
+
+    @faust.Service.task
+    async def _measure(self) -> None:
+        while not self.should_stop:
+            for role, app in self._apps.items():
+                try:
+                    await self._measure_app(role, app)
+                except KafkaError as error:  # the broker is away; the streams say so themselves
+                    self.log.debug("lag of %s is not known: %r", role, error)
+            await self.sleep(_EVERY_SECONDS)
+
+    async def _measure_app(self, role: str, app: GuardedApp) -> None:
+        group, consumer = app.conf.id, app.consumer
+        unacked = consumer.handed_out_unacked()
+        metrics.unacked_records.labels(group).set(len(unacked))
+        ages = [self._clock() / 1000 - message.timestamp for message in unacked if message.timestamp]
+        metrics.oldest_unacked_seconds.labels(group).set(max(ages, default=0.0))
+        if self._kafka.embedded:
+            return  # its end offsets cannot be trusted
+        assigned: set[TP] = consumer.assignment()
+        if not assigned:
+            return
+        ends = await consumer.highwaters(*assigned)
+        positions = consumer.settled_positions()
+        for tp, end in ends.items():
+            if tp in positions and app.topics.acks_enabled_for(tp.topic):
+                lag = max(0, end - positions[tp])
+                metrics.lag_records.labels(group, tp.topic, str(tp.partition)).set(lag)

@@ -1,0 +1,53 @@
+"""The Faust web views of a worker: `/metrics`, `/rates`, `/rates/<service>`, `/status`, `/healthz`, `/readyz`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import faust
+import orjson
+from faust.web import Request, Response, View
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from logsync_streams.metrics import REGISTRY
+
+Answer = Callable[[], dict[str, Any]]
+
+
+def _json(view: View, content: Any, status: int = 200) -> Response:
+    return view.bytes(orjson.dumps(content), content_type="application/json", status=status)
+
+
+def mount(app: faust.App, *, rates: Answer, status: Answer, ready: Callable[[], bool]) -> None:
+    """Put the views on the app that owns the web."""
+
+    @app.page("/metrics")
+    async def metrics_(view: View, request: Request) -> Response:
+        content_type, _, _ = CONTENT_TYPE_LATEST.partition(";")
+        return view.bytes(generate_latest(REGISTRY), content_type=content_type, headers={"X-Content-Type-Options": "nosniff"})
+
+    @app.page("/rates")
+    async def rates_(view: View, request: Request) -> Response:
+        return _json(view, rates())
+
+    @app.page("/rates/{service}")
+    async def rates_of_service(view: View, request: Request, service: str) -> Response:
+        view_ = rates()
+        for row in view_["services"]:
+            if row["service"] == service:
+                return _json(view, {**view_, "services": [row]})
+        problem = {"title": "Not Found", "status": 404, "detail": f"no log of service {service!r} in the last hour"}
+        return _json(view, problem, 404)
+
+    @app.page("/status")
+    async def status_(view: View, request: Request) -> Response:
+        return _json(view, status())
+
+    @app.page("/healthz")
+    async def healthz(view: View, request: Request) -> Response:
+        return _json(view, {"status": "ok"})
+
+    @app.page("/readyz")
+    async def readyz(view: View, request: Request) -> Response:
+        return _json(view, {"status": "ready"}) if ready() else _json(view, {"status": "starting"}, 503)
