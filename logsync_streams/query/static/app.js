@@ -57,9 +57,8 @@ function writeUrl({ q, from, to, sort }, push) {
   if (sort === "asc") url.set("sort", sort);
   if (!$("live").checked) url.set("live", "0");
   const address = url.size ? `?${url}` : location.pathname;
-  if (push && `${location.search}` !== `?${url}` && !(url.size === 0 && location.search === "")) {
-    history.pushState(null, "", address);
-  } else history.replaceState(null, "", address);
+  const changed = String(url) !== String(new URLSearchParams(location.search));
+  history[push && changed ? "pushState" : "replaceState"](null, "", address);
   document.title = q ? `${q} · LogSync` : "LogSync";
 }
 

@@ -4,7 +4,7 @@ import { condition, element, localTime, visible } from "./text.js";
 
 const LEVELS = new Set(["trace", "debug", "info", "notice", "warn", "error", "critical", "fatal"]);
 // Kept in the document but not indexed, or not of the document at all: no filter can be made of them.
-const NOT_SEARCHABLE = /^(index|id|event\.original|@timestamp|log\.syslog\.structured_data(\..*)?)$/;
+const NOT_SEARCHABLE = /^(index|event\.original|@timestamp|log\.syslog\.structured_data(\..*)?)$/;
 const LONGEST_FILTER = 256;
 
 // narrow(condition) is called when the reader asks for a value only, or for all but it.
@@ -88,7 +88,8 @@ function flat(hit) {
       for (const [key, inner] of Object.entries(value)) walk(name ? `${name}.${key}` : key, inner);
     } else found.push([name, String(value)]);
   };
-  walk("", hit);
+  const { id: _, ...document } = hit; // it is event.id once more
+  walk("", document);
   const rank = ([name]) => (name === "message" ? 0 : name.startsWith("error.") ? 1 : name === "event.original" ? 3 : 2);
   return found.sort((a, b) => rank(a) - rank(b) || (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
 }
