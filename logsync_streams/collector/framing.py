@@ -49,7 +49,7 @@ def frame(body: bytes, content_type: str, *, max_event_bytes: int, max_events: i
     a JSON object. Raises RejectInput: 400 when nothing of it is well-formed, 413 when there are too many events or
     the only one is too large.
     """
-    body = body.removeprefix(_BOM).strip(_JSON_SPACE)
+    body = body.removeprefix(_BOM).rstrip(_JSON_SPACE)  # what is before the first event counts for line numbers
     if not body:
         raise RejectInput(400, "Empty body", "a JSON object, an array of them, NDJSON or lines of text are expected")
     if content_type == "text/plain":
@@ -82,7 +82,7 @@ def _json(body: bytes, max_event_bytes: int) -> Framed:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if body[:1] == b"{" and b"\n" in body:
+        if _starts_object(body) and b"\n" in body:
             framed = _lines(body, max_event_bytes)
             # Without one good line it is rather one object over several lines with a mistake in it.
             if framed.events:
@@ -143,7 +143,7 @@ def _lines(body: bytes, max_event_bytes: int) -> Framed:
 
 
 def _text(body: bytes, max_event_bytes: int) -> Framed:
-    if body[:1] == b"{":
+    if _starts_object(body):
         framed = _lines(body, max_event_bytes)
         if not framed.refused:
             return framed
@@ -188,6 +188,10 @@ _TOO_LONG = "an event has at most"
 
 def _too_long(size: int, limit: int) -> str:
     return f"{_TOO_LONG} {limit} bytes, this one has {size}"
+
+
+def _starts_object(body: bytes) -> bool:
+    return body.lstrip(_JSON_SPACE)[:1] == b"{"
 
 
 def _kind(value: Any) -> str:

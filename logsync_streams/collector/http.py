@@ -157,18 +157,18 @@ def _problem(
 
 
 async def _rejected(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RejectInput)  # noqa: S101 - Starlette passes what was registered below this type
+    assert isinstance(error, RejectInput)
     # What is left of a refused body is not read: the connection cannot go on.
     headers = {"connection": "close"} if error.status in (408, 413) else None
     return _problem(error.status, error.title, error.detail, error.extra, headers)
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Unavailable)  # noqa: S101
+    assert isinstance(error, Unavailable)
     return _problem(503, "Unavailable", error.detail, headers={"retry-after": str(error.retry_after_seconds)})
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101
+    assert isinstance(error, HTTPException)
     headers = dict(error.headers) if error.headers else None
     return _problem(error.status_code, error.detail, f"{request.method} {request.url.path}", headers=headers)

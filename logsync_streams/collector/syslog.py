@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any, cast
+from typing import Any
 
 import structlog
 
@@ -56,8 +56,7 @@ class SyslogUdpDoor:
     async def open(self) -> None:
         """Begin to read."""
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: self._protocol, sock=self._socket)
-        self._transport = cast(asyncio.DatagramTransport, transport)
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self._protocol, sock=self._socket)
 
     def close(self) -> None:
         """Read what the kernel holds already, then close the socket."""
