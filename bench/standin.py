@@ -12,9 +12,10 @@ import asyncio
 import gzip
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 from zlib import crc32
 
 import orjson
@@ -27,13 +28,18 @@ VERSION = "8.19.8"
 _HEADERS = (("X-Elastic-Product", "Elasticsearch"),)
 _JSON = (("Content-Type", "application/json"), *_HEADERS)
 _ID = re.compile(rb'"_id"\s*:\s*"([^"]*)"')
+_TARGET = re.compile(rb'"_index"\s*:\s*"([^"]*)"')
 _SHARE_UNITS = 100_000
 _BULK_LINES = 2  # an action and a document
 
-_CREATED = b'{"create":{"status":201}}'
-_CONFLICT = b'{"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"document exists"}}}'
-_BUSY = b'{"create":{"status":429,"error":{"type":"es_rejected_execution_exception","reason":"queue is full"}}}'
-_POISON = b'{"create":{"status":400,"error":{"type":"document_parsing_exception","reason":"failed to parse field"}}}'
+_CREATED = b'"status":201'
+_CONFLICT = b'"status":409,"error":{"type":"version_conflict_engine_exception","reason":"document exists"}'
+_BUSY = b'"status":429,"error":{"type":"es_rejected_execution_exception","reason":"queue is full"}'
+_POISON = b'"status":400,"error":{"type":"document_parsing_exception","reason":"failed to parse field"}'
+# What Elasticsearch adds to a stored document's item for those who do not choose by `filter_path`.
+_MORE = (
+    b'"_version":1,"result":"created","_shards":{"total":1,"successful":1,"failed":0},"_seq_no":1,"_primary_term":1,'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,9 @@ class Behaviour:
     latency_ms: int = 0
     busy_share: float = 0.0
     poison_share: float = 0.0
+
+
+_WELL_BEHAVED = Behaviour()
 
 
 @dataclass(slots=True)
@@ -78,37 +87,50 @@ class Standin:
         if path.endswith("/_bulk"):
             if self.behaviour.latency_ms:
                 await asyncio.sleep(self.behaviour.latency_ms / 1000)
-            return self._bulk(body, short="filter_path" in url.query)
+            return self._bulk(body, parse_qs(url.query).get("filter_path", [""])[0])
         if path.startswith("/_standin/"):
             return self._control(path, parse_qs(url.query), body)
         return self._cluster(request.method, path, body)
 
-    def _bulk(self, body: bytes, *, short: bool) -> Response:
+    def _bulk(self, body: bytes, filter_path: str) -> Response:
         lines = body.split(b"\n")
         number = len(lines) // _BULK_LINES
-        found = _ID.findall(b"\n".join(lines[0 : number * _BULK_LINES : _BULK_LINES]))
-        if len(found) != number:
+        actions = b"\n".join(lines[0 : number * _BULK_LINES : _BULK_LINES])
+        found, targets = _ID.findall(actions), _TARGET.findall(actions)
+        if not len(found) == len(targets) == number:
             return _answer({"error": {"type": "illegal_argument_exception", "reason": "an action without _id"}}, 400)
         stats, before = self.stats, len(self.ids)
         stats.bulks += 1
         stats.bytes += len(body)
         stats.items += number
-        if self.behaviour.busy_share or self.behaviour.poison_share or not self.ids.isdisjoint(found):
-            items = [self._item(stored_id) for stored_id in found]
-        else:
+        plain = self.behaviour == _WELL_BEHAVED and self.ids.isdisjoint(found)
+        if plain:
             self.ids.update(found)
-            # The same id twice in one bulk: rare, so that only the sum is looked at.
-            items = [_CREATED] * number
-            if len(self.ids) - before != number:
+            if len(self.ids) - before != number:  # an id twice in one request
                 self.ids.difference_update(found)
-                items = [self._item(stored_id) for stored_id in found]
+                plain = False
+        results = [_CREATED] * number if plain else [self._item(stored_id) for stored_id in found]
         stats.stored += len(self.ids) - before
         if len(self.ids) > before:
             stats.last = time.monotonic()
-        errors = b"true" if any(item is not _CREATED for item in items) else b"false"
-        if not short:
-            items = [_long(item, stored_id) for item, stored_id in zip(items, found, strict=True)]
+        errors = b"false" if plain or all(result is _CREATED for result in results) else b"true"
+        items = self._items(results, found, targets, filter_path)
         return Response(200, _JSON, b'{"took":1,"errors":' + errors + b',"items":[' + b",".join(items) + b"]}")
+
+    def _items(
+        self, results: list[bytes], found: list[bytes], targets: list[bytes], filter_path: str
+    ) -> Iterable[bytes]:
+        if filter_path and "_index" not in filter_path:
+            return [b'{"create":{%b}}' % result for result in results]
+        indices = {target: self.aliases.get(target.decode(), target.decode()).encode() for target in set(targets)}
+        if filter_path:
+            heads = {target: b'{"create":{"_index":"%b",' % index for target, index in indices.items()}
+            return [b"%b%b}}" % (heads[target], result) for target, result in zip(targets, results, strict=True)]
+        return [
+            b'{"create":{"_index":"%b","_id":"%b",%b%b}}'
+            % (indices[target], stored_id, _MORE if result is _CREATED else b"", result)
+            for target, stored_id, result in zip(targets, found, results, strict=True)
+        ]
 
     def _item(self, stored_id: bytes) -> bytes:
         stats = self.stats
@@ -148,7 +170,8 @@ class Standin:
         if name.startswith(("_cluster/health", "_cat/health")):
             return _answer({"status": "green", "timed_out": False})
         if "_alias/" in f"{name}/":
-            return self._alias(name.rpartition("_alias")[2].strip("/"))
+            before, _, alias = name.rpartition("_alias")
+            return self._alias(before.strip("/"), alias.strip("/"))
         if method in ("PUT", "POST") and not name.rpartition("/")[2].startswith("_"):
             self.objects[name] = orjson.loads(body) if body else {}
             for alias in self.objects[name].get("aliases", {}) if "/" not in name else ():
@@ -160,12 +183,15 @@ class Standin:
             return _answer({"error": {"type": "resource_not_found_exception", "reason": name}, "status": 404}, 404)
         return _answer([] if name.startswith("_cat") else {"acknowledged": True})
 
-    def _alias(self, name: str) -> Response:
-        if not name:
-            return _answer({index: {"aliases": {alias: {}}} for alias, index in self.aliases.items()})
-        if name in self.aliases:
-            return _answer({self.aliases[name]: {"aliases": {name: {"is_write_index": True}}}})
-        return _answer({"error": f"alias [{name}] missing", "status": 404}, 404)
+    def _alias(self, names: str, alias: str) -> Response:
+        """`GET /<names>/_alias/<alias>`: the indices behind these names (aliases or indices) that have this alias."""
+        wanted = set(filter(None, unquote(names).split(",")))
+        found: dict[str, Any] = {
+            index: {"aliases": {known: {"is_write_index": True}}}
+            for known, index in self.aliases.items()
+            if alias in ("", known) and (not wanted or known in wanted or index in wanted)
+        }
+        return _answer(found, 404 if alias and not found else 200)
 
     def _shown(self, name: str) -> dict[str, Any]:
         kind, _, key = name.partition("/")
@@ -175,16 +201,6 @@ class Standin:
             return {"index_templates": [{"name": key, "index_template": self.objects[name]}]}
         index = self.aliases.get(name, name)
         return {index: self.objects[index]}
-
-
-def _long(item: bytes, stored_id: bytes) -> bytes:
-    """An item as long as Elasticsearch's own without `filter_path`, for writers that read it."""
-    if item is not _CREATED:
-        return item
-    return (
-        b'{"create":{"_index":"logsync-default","_id":"' + stored_id + b'","_version":1,"result":"created",'
-        b'"_shards":{"total":1,"successful":1,"failed":0},"_seq_no":1,"_primary_term":1,"status":201}}'
-    )
 
 
 def _answer(body: Any, status: int = 200) -> Response:

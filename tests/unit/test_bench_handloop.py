@@ -33,13 +33,9 @@ async def ours(records):
         receive_time=lambda received_at, _: received_at,
     )
     outcome = Outcome()
-    decoded = processor.decode(
-        [RawRecord(r.topic, r.partition, r.offset, r.timestamp, r.value, r.headers) for r in records], outcome
-    )
-    return [
-        (target, orjson.loads(body))
-        for target, _, body in (await processor.run(decoded, outcome, {DAY: OneDataset()})).documents
-    ]
+    raw = [RawRecord(r.topic, r.partition, r.offset, r.timestamp, r.value, r.headers) for r in records]
+    outcome = await processor.run(processor.decode(raw, outcome), outcome, {DAY: OneDataset()})
+    return [(target, orjson.loads(body)) for target, _, body in outcome.documents]
 
 
 def theirs(read, records):

@@ -108,3 +108,10 @@ async def test_it_shows_itself_as_elasticsearch_and_knows_what_it_was_not_given(
     assert about.headers["x-elastic-product"] == "Elasticsearch"
     assert next(iter(about.json()["nodes"].values()))["version"].startswith("8.19")
     assert missing.status_code == 404
+
+
+async def test_items_name_the_index_behind_the_alias_where_they_are_asked_for_it(store):
+    await store.put("/logsync-default-2026.01.01-000001", json={"aliases": {"logsync-default-2026.01.01": {}}})
+    answer = await write(store, ["a"], path="/_bulk?filter_path=items.create.status,items.create._index")
+
+    assert answer["items"] == [{"create": {"_index": "logsync-default-2026.01.01-000001", "status": 201}}]
