@@ -61,7 +61,7 @@ def add_catalogue(event: Event, *, catalogue: Catalogue) -> None:
 
 
 def enrichments(catalogue: Catalogue) -> list[Enrichment]:
-    """The enrichments in their order. A new one is a function here, or in a file of its own, and a line in this list."""
+    """The enrichments in their order. A new one is a function, here or in a file of its own, and a line here."""
     return [add_severity, add_source, add_correlation_id, partial(add_catalogue, catalogue=catalogue)]
 
 
@@ -94,7 +94,9 @@ def read_catalogue(path: Path | None) -> Catalogue:
             problems.append(f"{str(path)!r}: {service}: {known!r}: a mapping of {sorted(_CATALOGUE_KEYS)} is expected")
             continue
         for key in set(known) - _CATALOGUE_KEYS:
-            problems.append(f"{str(path)!r}: {service}.{key}: no such key; one of {sorted(_CATALOGUE_KEYS)} is expected")
+            problems.append(
+                f"{str(path)!r}: {service}.{key}: no such key; one of {sorted(_CATALOGUE_KEYS)} is expected"
+            )
     if problems:
         raise ConfigurationError(problems)
     return {str(service): {key: str(value) for key, value in known.items()} for service, known in content.items()}

@@ -24,7 +24,7 @@ from logsync_streams.dead_letter import DeadLetterRecord
 from logsync_streams.enriched import Counts, Enriched
 from logsync_streams.envelope import Decoded, RawRecord
 from logsync_streams.errors import DeadLetter
-from logsync_streams.events import receive_day
+from logsync_streams.events import event_id, foreign_record_id, receive_day
 from logsync_streams.settings import FilterRule
 from logsync_streams.storage.naming import alias_name
 
@@ -136,7 +136,7 @@ class Processor:
             return outcome
 
     def enriched(self, outcome: Outcome, topic: str, partition: int, first: int, last: int) -> list[Enriched]:
-        """The records of `logs-enriched` for a range of source offsets: by target, split by bytes, counts on the first."""
+        """The records of `logs-enriched` for a range of source offsets: by target, split by bytes."""
         groups: dict[tuple[str, bool], list[list[bytes]]] = {}
         sizes: dict[tuple[str, bool], int] = {}
         for target, keyed, body in outcome.documents:
@@ -176,15 +176,16 @@ class Processor:
 
 def _singles(record: Decoded) -> list[Decoded]:
     return [
-        Decoded(record.origin, record.received_at, [record.ids[i]], [record.events[i]]) for i in range(len(record.events))
+        Decoded(record.origin, record.received_at, [record.ids[i]], [record.events[i]])
+        for i in range(len(record.events))
     ]
 
 
 def _undecodable(record: RawRecord, reason: DeadLetter) -> DeadLetterRecord:
     value = record.value or b""
-    identity = envelope.foreign_record_id(record.topic, record.partition, record.offset, record.timestamp, value)
+    identity = foreign_record_id(record.topic, record.partition, record.offset, record.timestamp, value)
     return DeadLetterRecord(
-        event_id=envelope.event_id(identity, 0),
+        event_id=event_id(identity, 0),
         value=value,
         holds="original",
         received_at=record.timestamp,

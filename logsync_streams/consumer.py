@@ -73,7 +73,7 @@ def coalescing_scheduler(topics: frozenset[str], max_records: int, max_bytes: in
     return CoalescingScheduler
 
 
-class GuardedConsumer(driver.Consumer):  # type: ignore[misc]  # Faust types its drivers as Any
+class GuardedConsumer(driver.Consumer):
     """Commits up to the first handed-out message that is not acknowledged, whatever the order of acknowledgements."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -129,7 +129,7 @@ class GuardedConsumer(driver.Consumer):  # type: ignore[misc]  # Faust types its
         return positions
 
 
-class GuardedTransport(driver.Transport):  # type: ignore[misc]  # see above
+class GuardedTransport(driver.Transport):
     Consumer = GuardedConsumer
 
 
@@ -146,15 +146,25 @@ class GuardedApp(faust.App):
     before_start: Callable[[], Awaitable[None]]
     configure_logs: Callable[[], None]
 
+    @property
+    def guarded(self) -> GuardedConsumer:
+        """The consumer, by its own type."""
+        consumer = self.consumer
+        if not isinstance(consumer, GuardedConsumer):
+            raise TypeError(f"{consumer!r} is not the guarded consumer")
+        return consumer
+
     def _new_transport(self) -> GuardedTransport:
         return GuardedTransport(self.conf.broker_consumer, self)
 
     async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
         deadline = self.clock() + self.drain_seconds
-        # `consumer.unacked` holds what an agent has in hand; what waited in a queue was cleared by Faust and comes again.
+        # `consumer.unacked`: what an agent has in hand; what waited in a queue was cleared and comes again.
         while any(not message.acked for message in consumer.unacked):
             if self.clock() > deadline:
-                log.warning("%s: a batch did not end within %s s; it will be redelivered", self.conf.id, self.drain_seconds)
+                log.warning(
+                    "%s: a batch did not end within %s s; it will be redelivered", self.conf.id, self.drain_seconds
+                )
                 break
             await asyncio.sleep(0.02)
         await consumer.commit()

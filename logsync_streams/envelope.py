@@ -107,7 +107,9 @@ def read_envelope(value: bytes | None, headers: dict[str, bytes]) -> Envelope:
     if version != VERSION:
         raise DeadLetter("undecodable", f"envelope version {version!r}: this release reads {VERSION!r}")
     try:
-        events = msgpack.unpackb(value or b"", raw=False, strict_map_key=False, max_array_len=MAX_EVENTS_PER_ENVELOPE_ID)
+        events = msgpack.unpackb(
+            value or b"", raw=False, strict_map_key=False, max_array_len=MAX_EVENTS_PER_ENVELOPE_ID
+        )
         if not isinstance(events, list) or not all(type(data) is bytes for data in events):
             raise DeadLetter("undecodable", "an envelope's value must be a msgpack array of binaries")
         envelope_id = headers["logsync-id"].decode("ascii")

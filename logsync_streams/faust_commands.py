@@ -1,4 +1,4 @@
-"""What we change of Faust's command line: `agents` and `tables` list all roles, and `worker` checks before it starts."""
+"""What we change of Faust's command line: `agents` and `tables` list all roles, `worker` checks before it starts."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def show_all(apps: Iterable[faust.App]) -> None:
     _apps[:] = apps
 
 
-class agents(faust.cli.agents.agents):  # noqa: N801  # the class's name is the command's
+class agents(faust.cli.agents.agents):  # the class's name is the command's
     """List agents."""
 
     def agents(self, *, local: bool = False) -> list[Any]:
         return [agent for app in _apps for agent in app.agents.values() if local or self._maybe_topic(agent)]
 
 
-class tables(faust.cli.tables.tables):  # noqa: N801
+class tables(faust.cli.tables.tables):
     """List available tables."""
 
     async def run(self) -> None:

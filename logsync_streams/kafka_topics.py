@@ -75,17 +75,17 @@ async def check(settings: Settings) -> None:
         names = [topic.name for topic in wanted] + foreign
         missing = [name for name in names if name not in existing]
         if missing:
-            raise ConfigurationError(
-                [f"topic {name} does not exist; run `logsync topics create`" for name in missing]
-            )
+            raise ConfigurationError([f"topic {name} does not exist; run `logsync topics create`" for name in missing])
         if settings.kafka.embedded:
             return
         found = await _configs(admin, names)
         partitions = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics(names)}
-    problems = [problem for topic in wanted for problem in differences(topic, found[topic.name], partitions[topic.name])]
+    problems = [
+        problem for topic in wanted for problem in differences(topic, found[topic.name], partitions[topic.name])
+    ]
     if not settings.kafka.allow_create_time:
         problems += [
-            f"topic {name}: {_TIMESTAMP_TYPE} is {found[name].get(_TIMESTAMP_TYPE)!r}: LogAppendTime is expected, since "
+            f"topic {name}: {_TIMESTAMP_TYPE} is {found[name].get(_TIMESTAMP_TYPE)!r}: LogAppendTime is expected: "
             "the receive day decides the index; set it on the topic, or LOGSYNC_KAFKA__ALLOW_CREATE_TIME=true"
             for name in foreign
             if found[name].get(_TIMESTAMP_TYPE) != "LogAppendTime"
@@ -117,8 +117,8 @@ async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
     for response in await admin.describe_configs(resources):
         for code, message, _, name, entries in response.resources:
             if code:
-                raise ConfigurationError([f"topic {name}: its settings cannot be read: {for_code(code).__name__} {message}"])
+                raise ConfigurationError(
+                    [f"topic {name}: its settings cannot be read: {for_code(code).__name__} {message}"]
+                )
             found[name] = {entry[0]: entry[1] for entry in entries}
     return found
-
-

@@ -14,7 +14,17 @@ import structlog
 from structlog.typing import Processor
 
 # Chatty at INFO, and nothing in it that an operator acts on: every request, every heartbeat.
-_QUIET_LIBRARIES = ("faust", "mode", "aiokafka", "elastic_transport", "httpx", "httpcore", "urllib3", "botocore", "uvicorn.access")
+_QUIET_LIBRARIES = (
+    "faust",
+    "mode",
+    "aiokafka",
+    "elastic_transport",
+    "httpx",
+    "httpcore",
+    "urllib3",
+    "botocore",
+    "uvicorn.access",
+)
 
 
 def configure(log_format: str, log_level: str) -> None:

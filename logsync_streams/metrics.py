@@ -29,9 +29,7 @@ dropped = Counter(
 )
 
 # --------------------------------------------------------------------------------------------------------- collector
-accepted = Counter(
-    "logsync_collector_accepted_events", "Events acknowledged by Kafka.", ["source"], registry=REGISTRY
-)
+accepted = Counter("logsync_collector_accepted_events", "Events acknowledged by Kafka.", ["source"], registry=REGISTRY)
 rejected = Counter(
     "logsync_collector_rejected_requests",
     "Requests that were refused, by HTTP status.",
@@ -64,18 +62,31 @@ latency_seconds = Histogram(
 stored = Counter("logsync_indexed_events", "Events stored, first writes only.", registry=REGISTRY)
 duplicates = Counter("logsync_duplicate_events", "Events that were in the store already.", registry=REGISTRY)
 retries = Counter("logsync_index_retried_events", "Events written again, by reason.", ["reason"], registry=REGISTRY)
-held = Gauge("logsync_index_held_events", "Events held because the store refuses them for a reason that is not theirs.", registry=REGISTRY)
+held = Gauge(
+    "logsync_index_held_events",
+    "Events held because the store refuses them for a reason that is not theirs.",
+    registry=REGISTRY,
+)
 dead_letters = Counter(
     "logsync_dead_letter_events", "Events sent to the dead letters.", ["stage", "category"], registry=REGISTRY
 )
 lag_records = Gauge(
-    "logsync_consumer_lag_records", "Records between a partition's end and the committed offset.", ["group", "topic", "partition"], registry=REGISTRY
+    "logsync_consumer_lag_records",
+    "Records between a partition's end and the committed offset.",
+    ["group", "topic", "partition"],
+    registry=REGISTRY,
 )
 unacked_records = Gauge(
-    "logsync_unacked_messages", "Messages handed out to a group's agents and not acknowledged yet.", ["group"], registry=REGISTRY
+    "logsync_unacked_messages",
+    "Messages handed out to a group's agents and not acknowledged yet.",
+    ["group"],
+    registry=REGISTRY,
 )
 oldest_unacked_seconds = Gauge(
-    "logsync_oldest_unacked_age_seconds", "Age of a group's oldest message that is not acknowledged yet.", ["group"], registry=REGISTRY
+    "logsync_oldest_unacked_age_seconds",
+    "Age of a group's oldest message that is not acknowledged yet.",
+    ["group"],
+    registry=REGISTRY,
 )
 rebalances = Counter("logsync_rebalances", "Partition assignments received.", ["group"], registry=REGISTRY)
 

@@ -124,7 +124,10 @@ class IndexSettings(_Group):
     retry_first_seconds: float = Field(0.1, gt=0, description="first pause after a refusal; doubled, with full jitter")
     retry_longest_seconds: float = Field(10, gt=0, le=300, description="longest pause between retries")
     poison_share: float = Field(
-        0.5, gt=0, le=1, description="a batch of 20 or more with more than this share of poison is held, not dead-lettered"
+        0.5,
+        gt=0,
+        le=1,
+        description="a batch of 20 or more with more than this share of poison is held, not dead-lettered",
     )
 
 

@@ -1,4 +1,4 @@
-"""What a worker does beside its streams: the fold of the error rates, and the gauges of lag and unacknowledged messages."""
+"""What a worker does beside its streams: the fold of the error rates, the gauges of lag and of what is in hand."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Upkeep(faust.Service):
             await self.sleep(_EVERY_SECONDS)
 
     async def _measure_app(self, role: str, app: GuardedApp) -> None:
-        group, consumer = app.conf.id, app.consumer
+        group, consumer = app.conf.id, app.guarded
         unacked = consumer.handed_out_unacked()
         metrics.unacked_records.labels(group).set(len(unacked))
         ages = [self._clock() / 1000 - message.timestamp for message in unacked if message.timestamp]

@@ -25,7 +25,9 @@ def mount(app: faust.App, *, rates: Answer, status: Answer, ready: Callable[[], 
     @app.page("/metrics")
     async def metrics_(view: View, request: Request) -> Response:
         content_type, _, _ = CONTENT_TYPE_LATEST.partition(";")
-        return view.bytes(generate_latest(REGISTRY), content_type=content_type, headers={"X-Content-Type-Options": "nosniff"})
+        return view.bytes(
+            generate_latest(REGISTRY), content_type=content_type, headers={"X-Content-Type-Options": "nosniff"}
+        )
 
     @app.page("/rates")
     async def rates_(view: View, request: Request) -> Response:

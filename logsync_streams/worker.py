@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import faust
 import uvloop
@@ -168,9 +168,9 @@ def status(worker: Worker) -> dict[str, Any]:
     answer: dict[str, Any] = {"roles": worker.settings.roles, "version": VERSION}
     for role, app in worker.apps.items():
         positions: dict[str, dict[str, int]] = {}
-        for tp, offset in app.consumer.settled_positions().items():
+        for tp, offset in app.guarded.settled_positions().items():
             positions.setdefault(tp.topic, {})[str(tp.partition)] = offset
-        answer[role] = {"positions": positions, "unacked_messages": len(app.consumer.handed_out_unacked())}
+        answer[role] = {"positions": positions, "unacked_messages": len(app.guarded.handed_out_unacked())}
     if worker.process is not None:
         progress = worker.process.progress
         answer["process"] |= {
@@ -226,7 +226,7 @@ def _app(role: str, settings: Settings, coalesced: frozenset[str] = frozenset())
         web_router_enabled=False,
         worker_redirect_stdouts=False,
         Worker=faust_commands.CheckedWorker,
-        **({"ConsumerScheduler": coalescing_scheduler(coalesced, MAX_RECORDS_IN_A_MESSAGE, MAX_BYTES_IN_A_MESSAGE)} if coalesced else {}),
+        ConsumerScheduler=coalescing_scheduler(coalesced, MAX_RECORDS_IN_A_MESSAGE, MAX_BYTES_IN_A_MESSAGE),
     )
     app.drain_seconds = settings.process.drain_timeout_seconds
     app.before_start = partial(_before_start, settings)
@@ -296,11 +296,11 @@ def _serve_query(app: GuardedApp, settings: Settings, api: Any) -> None:
         asgi_app = api
         host = query.host
         port = query.port
-        uvicorn_options = {"lifespan": "off", "log_config": None, "access_log": False}
+        uvicorn_options: ClassVar = {"lifespan": "off", "log_config": None, "access_log": False}
 
 
 def app_from_environment() -> faust.App:
-    """`logsync_streams.app`: built from this process's settings. Exits 2 with readable sentences when they are wrong."""
+    """`logsync_streams.app`, from this process's settings. Exits 2 with readable sentences when they are wrong."""
     try:
         settings = load()
         logs.configure(settings.log_format, settings.log_level)

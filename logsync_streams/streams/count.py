@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import faust
-
 from logsync_streams import counts, metrics
 from logsync_streams.errors import DeadLetter
 from tables.services import update
@@ -14,7 +12,7 @@ from tables.services import update
 class CountStream:
     """Takes records of `logs-counts` one by one: a table's change needs its message at hand (faust.md 1.10)."""
 
-    def __init__(self, services: faust.Table[str, Any]) -> None:
+    def __init__(self, services: Any) -> None:
         self._services = services
 
     async def run(self, stream: Any) -> None:

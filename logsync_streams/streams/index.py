@@ -51,7 +51,7 @@ class IndexStream:
         assignments: Assignments,
         limits: Limits,
         *,
-        dead_topic: faust.TopicT[bytes],
+        dead_topic: faust.TopicT,
         now: Clock,
         key_window_ms: int,
     ) -> None:

@@ -42,9 +42,9 @@ class ProcessStream:
         processor: Processor,
         assignments: Assignments,
         *,
-        enriched_topic: faust.TopicT[bytes],
-        counts_topic: faust.TopicT[bytes],
-        dead_topic: faust.TopicT[bytes],
+        enriched_topic: faust.TopicT,
+        counts_topic: faust.TopicT,
+        dead_topic: faust.TopicT,
         partitions: int,
         max_services: int,
     ) -> None:
@@ -76,7 +76,9 @@ class ProcessStream:
         outcome = await self._processor.run(decoded, outcome, await self._assignments.of(days))
         # Counts first and awaited alone: a source partition's entries must reach `logs-counts` in source order, and a
         # failure must stop what comes after (tables/error_rates.py skips lower offsets as seen).
-        await acknowledged([await self._send_counts(record) for record in self._processor.counts(outcome, topic, partition)])
+        await acknowledged(
+            [await self._send_counts(record) for record in self._processor.counts(outcome, topic, partition)]
+        )
         if outcome.dead:
             await send_dead(self._dead_topic, outcome.dead)
         first, last = records[0].offset, records[-1].offset
@@ -96,9 +98,7 @@ class ProcessStream:
     async def _send_enriched(self, record: enriched.Enriched) -> Awaitable[RecordMetadata]:
         value, headers = enriched.encode(record)
         # The source's partition: documents of one source partition stay in order.
-        return await send(
-            self._enriched_topic, value, partition=record.partition % self._partitions, headers=headers
-        )
+        return await send(self._enriched_topic, value, partition=record.partition % self._partitions, headers=headers)
 
     def _account(self, outcome: Outcome) -> None:
         progress = self.progress
@@ -123,8 +123,6 @@ def by_partition(events: Sequence[Any]) -> dict[tuple[str, int], list[RawRecord]
         value = event.value
         for record in value if isinstance(value, Records) else ():
             found.setdefault((record.topic, record.partition), []).append(
-                RawRecord(
-                    record.topic, record.partition, record.offset, record.timestamp, record.value, record.headers
-                )
+                RawRecord(record.topic, record.partition, record.offset, record.timestamp, record.value, record.headers)
             )
     return found

@@ -48,14 +48,15 @@ class RatesFold:
 
     async def _read(self) -> None:
         consumer = aiokafka.AIOKafkaConsumer(
-            bootstrap_servers=self._kafka.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+            topics.COUNTS,  # without a group: all partitions are ours
+            bootstrap_servers=self._kafka.bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
         )
         await consumer.start()
         try:
             rates = ErrorRates(self._max_services)
-            partitions = await _partitions(consumer)
-            consumer.assign(partitions)
-            ends = await self._seek(consumer, partitions)
+            ends = await self._seek(consumer, await _partitions(consumer))
             self.rates = rates
             while True:
                 fetched = await consumer.getmany(timeout_ms=500, max_records=2000)
@@ -92,12 +93,9 @@ def _start(found: Any, beginning: int, end: int) -> int:
 
 
 async def _partitions(consumer: Any) -> list[Any]:
-    while True:
-        await consumer.topics()  # asks the broker; partitions_for_topic only looks at what is known
-        numbers = consumer.partitions_for_topic(topics.COUNTS)
-        if numbers:
-            return [aiokafka.TopicPartition(topics.COUNTS, number) for number in sorted(numbers)]
-        await asyncio.sleep(_RETRY_SECONDS)
+    while not consumer.assignment():  # noqa: ASYNC110  # aiokafka has no event for it
+        await asyncio.sleep(0.05)
+    return sorted(consumer.assignment())
 
 
 async def _caught_up(consumer: Any, ends: Mapping[Any, int], *, idle: bool) -> bool:

@@ -15,7 +15,7 @@ Headers = Sequence[tuple[str, bytes]]
 
 
 async def send(
-    topic: faust.TopicT[bytes],
+    topic: faust.TopicT,
     value: bytes,
     *,
     key: bytes | None = None,
@@ -35,7 +35,7 @@ async def acknowledged(sent: Iterable[Awaitable[RecordMetadata]]) -> list[Record
     return [result for result in results if not isinstance(result, BaseException)]
 
 
-async def send_dead(topic: faust.TopicT[bytes], records: Sequence[DeadLetterRecord]) -> None:
+async def send_dead(topic: faust.TopicT, records: Sequence[DeadLetterRecord]) -> None:
     """Put dead letters in their topic and return when Kafka has them."""
     sent = []
     for record in records:

@@ -1,0 +1,98 @@
+"""Where documents may be written: makes a day's index inside the write horizon, and finds what is stored elsewhere.
+
+A write never creates an index by itself. A document that may be in an earlier index already (an earlier generation
+behind its alias, or yesterday's index for a retried request) is looked up there first (DESIGN §4, Target, Identity).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import date, timedelta
+
+from agents.horizon import write_horizon
+from logsync_streams.storage.api import Document, EventReader, IndexAdmin
+from logsync_streams.storage.naming import IndexName, parse_index
+
+
+class Targets:
+    """The aliases known to exist and their generations. now: epoch ms; tombstone(alias): the day was dropped."""
+
+    def __init__(
+        self,
+        admin: IndexAdmin,
+        reader: EventReader,
+        retention_days: int,
+        now: Callable[[], int],
+        tombstone: Callable[[str], bool],
+    ) -> None:
+        self._admin, self._reader = admin, reader
+        self._retention_days, self._now, self._tombstone = retention_days, now, tombstone
+        self._generations: dict[str, list[IndexName]] | None = None
+        self._blocked: set[str] = set()
+
+    async def _known(self) -> dict[str, list[IndexName]]:
+        if self._generations is None:
+            await self._admin.prepare()  # an index made before the templates are would have a wrong mapping for ever
+            await self.refresh()
+        assert self._generations is not None
+        return self._generations
+
+    async def refresh(self) -> None:
+        """Read again which indices there are. Raises Unavailable."""
+        found: dict[str, list[IndexName]] = {}
+        indices = await self._admin.indices()
+        for info in indices:
+            found.setdefault(info.name.alias, []).append(info.name)
+        for names in found.values():
+            names.sort(key=lambda name: name.generation)
+        self._blocked = {str(info.name) for info in indices if info.write_blocked}
+        self._generations = found
+
+    async def ensure(self, targets: Iterable[str]) -> list[str]:
+        """Make the targets that are missing inside the write horizon; returns those that were dropped for ever.
+
+        A target outside the horizon is left as it is: the write then says that it is missing, and waits. Raises
+        Unavailable, ConfigurationError.
+        """
+        known = await self._known()
+        first, last = write_horizon(self._now(), self._retention_days)
+        expired = []
+        for target in targets:
+            if target in known:
+                continue
+            name = parse_index(target)
+            if self._tombstone(target):
+                expired.append(target)
+            elif name is not None and first <= name.day <= last:
+                await self._admin.create(target)
+                known[target] = [IndexName(name.dataset, name.day, 1)]
+        return expired
+
+    async def open_next(self, target: str) -> None:
+        """The archive blocked the target's index: open the next generation unless another worker has. Unavailable."""
+        await self.refresh()
+        generations = (await self._known()).get(target, [])
+        if generations and str(generations[-1]) in self._blocked:
+            await self._admin.next_generation(target)
+            await self.refresh()
+
+    async def stored_earlier(self, documents: Sequence[Document]) -> set[str]:
+        """The ids of those documents that an earlier generation of their target holds. Raises Unavailable."""
+        known = await self._known()
+        wanted: dict[str, list[str]] = {}
+        for document in documents:
+            if len(known.get(document.target, ())) > 1:
+                wanted.setdefault(document.target, []).append(document.id)
+        found: set[str] = set()
+        for target, ids in wanted.items():
+            found |= await self._reader.existing([str(name) for name in known[target][:-1]], ids)
+        return found
+
+    async def stored_yesterday(self, alias: str, ids: Collection[str]) -> set[str]:
+        """Those of `ids` that yesterday's target holds, for requests retried over midnight. Raises Unavailable."""
+        return await self._reader.existing([alias], ids)
+
+
+def yesterday_of(day: date) -> date:
+    """The receive day before."""
+    return day - timedelta(days=1)
