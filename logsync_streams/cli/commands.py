@@ -66,9 +66,9 @@ def collect() -> None:
 def query() -> None:
     """Run the query API and the page alone, apart from the worker."""
     settings = _configured()
-    from logsync_streams.query import server
+    from logsync_streams.cli.query import run
 
-    raise typer.Exit(server.run(settings))
+    raise typer.Exit(run(settings))
 
 
 @topics_application.command("create")
@@ -114,6 +114,23 @@ def send(
     from logsync_streams.cli.send import send as send_file
 
     raise typer.Exit(send_file(file, url, service=service, level=level))
+
+
+@application.command()
+def search(
+    q: Annotated[str, typer.Argument(help="The query, e.g. 'level:error service:auth-service timeout'.")] = "",
+    url: Annotated[str, typer.Option(help="The query API.")] = "http://127.0.0.1:8082",
+    start: Annotated[str | None, typer.Option("--from", help="ISO 8601, epoch ms, or now-15m.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="As --from.")] = None,
+    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="Else the newest come first.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Logs at most.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Search logs; exit code 0 when some were found, 1 when none, 2 when the search failed."""
+    from logsync_streams.cli.search import search as search_logs
+
+    sort = "asc" if oldest_first else "desc"
+    raise typer.Exit(search_logs(q, url, start=start, end=end, sort=sort, limit=limit, as_json=as_json))
 
 
 def _say(line: str) -> None:

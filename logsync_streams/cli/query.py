@@ -1,0 +1,30 @@
+"""`logsync query`: the API and the page alone, with error rates that this process folds for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+
+from logsync_streams.query import server
+from logsync_streams.settings import Settings
+from logsync_streams.streams.rates import RatesFold
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT. The exit code; raises ConfigurationError as `server.run` does."""
+    return server.run(settings, open_rates=_folded_rates)
+
+
+@contextlib.asynccontextmanager
+async def _folded_rates(settings: Settings) -> AsyncIterator[Callable[[], dict[str, object]]]:
+    fold = RatesFold(settings.kafka, settings.web.max_services, lambda: time.time_ns() // 1_000_000)
+    # It tries again by itself while Kafka is away: searching needs no Kafka.
+    folding = asyncio.create_task(fold.run(), name="error-rates")
+    try:
+        yield fold.view
+    finally:
+        folding.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await folding
