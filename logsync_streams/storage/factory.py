@@ -53,7 +53,8 @@ def open_store(settings: Settings) -> Store:
 def open_reader(settings: Settings) -> EventReader:
     """The store to read only, beside the process that writes. Raises ConfigurationError as `open_store` does."""
     if settings.store.kind == "embedded":
-        return _embedded().EmbeddedReader(store_folder(settings))
+        reader: EventReader = _embedded().EmbeddedReader(store_folder(settings))
+        return reader
     from logsync_streams.storage.elasticsearch import ElasticsearchReader, connect
 
     return ElasticsearchReader(connect(settings.store))

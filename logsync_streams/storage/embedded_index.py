@@ -1,0 +1,169 @@
+"""One folder of the embedded store: a target's index, as it is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+import tantivy
+
+from logsync_streams.storage.api import Cursor, SearchRequest
+from logsync_streams.storage.embedded_query import Translator, all_of
+from logsync_streams.storage.embedded_schema import (
+    BODY,
+    PLACE,
+    REQUIRED,
+    join_id,
+    new_schema,
+    register_tokenizer,
+)
+from logsync_streams.storage.naming import IndexName
+
+_META = "meta.json"
+# Beside Tantivy's files, which leave others alone.
+_BLOCKED = "write_blocked"
+
+
+class Found(NamedTuple):
+    """A place in the order, and where the document there is to be had."""
+
+    place: Cursor
+    body: bytes
+
+
+class IndexFolder:
+    """An index on disk. Its methods may be called from several threads at once; they wait for the disk.
+
+    Raises OSError or ValueError when the folder holds no index that can be read.
+    """
+
+    def __init__(self, path: Path, name: IndexName) -> None:
+        self.path, self.name = path, name
+        meta = orjson.loads((path / _META).read_bytes())
+        self.known = frozenset(field["name"] for field in meta["schema"])
+        if not self.known >= REQUIRED:
+            raise ValueError("it was made by another version")
+        self.tantivy = tantivy.Index.open(str(path))
+        register_tokenizer(self.tantivy)
+        self.tantivy.config_reader("manual")
+        self._stamp = self._meta_stamp()
+        self.tantivy.reload()
+
+    @staticmethod
+    def make(path: Path) -> None:
+        """An empty index in the empty folder `path`, durable."""
+        tantivy.Index(new_schema(), path=str(path))
+        fsync_folder(path)
+
+    def searcher(self) -> tantivy.Searcher:
+        """All that was committed up to now, by whichever process."""
+        stamp = self._meta_stamp()
+        if stamp != self._stamp:
+            self.tantivy.reload()
+            self._stamp = stamp
+        return self.tantivy.searcher()
+
+    def count(self) -> int:
+        """How many documents there are."""
+        number: int = self.searcher().num_docs
+        return number
+
+    def size_bytes(self) -> int:
+        """What the folder's files take."""
+        total = 0
+        for entry in os.scandir(self.path):
+            try:
+                total += entry.stat().st_size
+            except FileNotFoundError:  # a merge has just removed it
+                continue
+        return total
+
+    @property
+    def write_blocked(self) -> bool:
+        return (self.path / _BLOCKED).exists()
+
+    def block_writes(self) -> None:
+        """Marks the folder, durably: no more writes."""
+        (self.path / _BLOCKED).touch()
+        fsync_folder(self.path)
+
+    def search(self, request: SearchRequest, limit: int) -> tuple[int, list[Found]]:
+        """How many documents match, and the first `limit` from the request's cursor on, in order."""
+        searcher = self.searcher()
+        translator = Translator(self.tantivy.schema, self.known, searcher)
+        upwards = request.order == "asc"
+        matching = all_of([translator.translate(request.query), translator.between(request.start, request.end)])
+        total: int = searcher.search(matching, 1).count  # type: ignore[attr-defined] # left out of tantivy.pyi
+        if not total:
+            return 0, []
+        if request.after is not None:
+            matching = all_of([matching, translator.beyond(request.after, upwards=upwards)])
+        addresses = _first(searcher, translator, matching, limit, upwards, PLACE)
+        places = _places(searcher, addresses)
+        ordered = sorted(zip(places, addresses, strict=True), key=lambda pair: pair[0], reverse=not upwards)
+        return total, [Found(place, searcher.doc(address)[BODY][0]) for place, address in ordered]
+
+    def get(self, id: str) -> Found | None:
+        """The document with this id."""
+        searcher = self.searcher()
+        hits = searcher.search(Translator(self.tantivy.schema, self.known, searcher).ids([id]), 1).hits
+        if not hits:
+            return None
+        address = hits[0][1]
+        return Found(_places(searcher, [address])[0], searcher.doc(address)[BODY][0])
+
+    def existing(self, ids: Collection[str]) -> set[str]:
+        """Those of `ids` that are stored here."""
+        if not ids:
+            return set()
+        searcher = self.searcher()
+        query = Translator(self.tantivy.schema, self.known, searcher).ids(ids)
+        addresses = [address for _, address in searcher.search(query, len(ids)).hits]
+        return {place.id for place in _places(searcher, addresses)}
+
+    def _meta_stamp(self) -> tuple[int, int, int]:
+        status = (self.path / _META).stat()
+        return status.st_mtime_ns, status.st_ino, status.st_size
+
+
+def _first(
+    searcher: tantivy.Searcher,
+    translator: Translator,
+    query: tantivy.Query,
+    limit: int,
+    upwards: bool,
+    columns: tuple[str, ...],
+) -> list[tantivy.DocAddress]:
+    """The first `limit` documents in the order of the columns, as a set.
+
+    Tantivy sorts by one column and takes any of those that are equal: so all before the last value are certain, and
+    among those with the last value the next column decides. At most a search a column, however many are equal.
+    """
+    column, *others = columns
+    order = tantivy.Order.Asc if upwards else tantivy.Order.Desc
+    hits = searcher.search(query, limit, count=False, order_by_field=column, order=order).hits
+    if len(hits) < limit or not others:
+        return [address for _, address in hits]
+    last = hits[-1][0]
+    certain = [address for value, address in hits if value != last]
+    undecided = all_of([query, translator.column(column, last)])
+    return certain + _first(searcher, translator, undecided, limit - len(certain), upwards, tuple(others))
+
+
+def _places(searcher: tantivy.Searcher, addresses: list[tantivy.DocAddress]) -> list[Cursor]:
+    if not addresses:
+        return []
+    columns = [searcher.fast_field_values(name, addresses) for name in PLACE]
+    return [Cursor(time, join_id(high, low, index)) for time, high, low, index in zip(*columns, strict=True)]
+
+
+def fsync_folder(path: Path) -> None:
+    """Makes the folder's entries durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,133 @@
+"""The embedded store as it is read: the folders of all targets' indices, from the process that writes or another."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import threading
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import orjson
+
+from logsync_streams.errors import ConfigurationError, Unavailable
+from logsync_streams.storage.api import Hit, Page, SearchRequest
+from logsync_streams.storage.documents import hit
+from logsync_streams.storage.embedded_index import IndexFolder
+from logsync_streams.storage.evaluate import check
+from logsync_streams.storage.naming import parse_index
+
+T = TypeVar("T")
+_READ_THREADS = 2
+
+
+class EmbeddedReader:
+    """EventReader over <data folder>/store, beside the worker that writes there.
+
+    Opens every index. Raises ConfigurationError when one of them cannot be read. A folder that is not there yet is
+    Unavailable until the worker has made it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[str, IndexFolder] = {}
+        self._lock = threading.Lock()
+        self._readers = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="embedded-read")
+        if folder.exists():
+            try:
+                self._folders()
+            except Unavailable as error:
+                raise ConfigurationError([error.detail]) from error
+
+    async def search(self, request: SearchRequest) -> Page:
+        check(request.query)
+        return await self._in_thread(self._readers, lambda: self._search(request))
+
+    async def get(self, id: str) -> Hit | None:
+        return await self._in_thread(self._readers, lambda: self._get(id))
+
+    async def existing(self, indices: Collection[str], ids: Collection[str]) -> set[str]:
+        return await self._in_thread(self._readers, lambda: self._existing(indices, ids))
+
+    async def ready(self) -> None:
+        await self._in_thread(self._readers, self._folders)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._readers.shutdown)
+        with self._lock:
+            self._open.clear()
+
+    # ------------------------------------------------------------------------------------------------- in the threads
+
+    def _search(self, request: SearchRequest) -> Page:
+        total, pages = 0, []
+        for index in self._folders():
+            count, found = index.search(request, request.limit + 1)
+            total += count
+            pages.append([(one.place, str(index.name), one.body) for one in found])
+        merged = heapq.merge(*pages, key=lambda one: one[0], reverse=request.order == "desc")
+        first = [one for one, _ in zip(merged, range(request.limit + 1), strict=False)]
+        hits = [hit(index, place, orjson.loads(body)) for place, index, body in first[: request.limit]]
+        more = len(first) > request.limit
+        return Page(hits=hits, total=total, relation="eq", cursor=first[request.limit - 1][0] if more else None)
+
+    def _get(self, id: str) -> Hit | None:
+        for index in reversed(self._folders()):
+            found = index.get(id)
+            if found is not None:
+                return hit(str(index.name), found.place, orjson.loads(found.body))
+        return None
+
+    def _existing(self, names: Collection[str], ids: Collection[str]) -> set[str]:
+        found: set[str] = set()
+        for index in self._folders():
+            if str(index.name) in names or index.name.alias in names:
+                found |= index.existing(ids)
+        return found
+
+    def _folders(self) -> list[IndexFolder]:
+        """All indices, by name. Raises Unavailable when the store is not there or an index cannot be read."""
+        with self._lock:
+            try:
+                there = {entry.name: entry for entry in self._folder.iterdir()}
+            except OSError as error:
+                raise Unavailable(
+                    f"the embedded store {str(self._folder)!r} cannot be read: {error.strerror}; it is made by the "
+                    "worker: start that first, with the same LOGSYNC_DATA_DIR"
+                ) from error
+            for name in self._open.keys() - there.keys():
+                del self._open[name]
+            for name, path in there.items():
+                if name not in self._open and (index := _open(path)) is not None:
+                    self._open[name] = index
+            return [self._open[name] for name in sorted(self._open)]
+
+    async def _in_thread(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool, calmly, work)
+
+
+def calmly(work: Callable[[], T]) -> T:
+    """The work's result. A panic of Tantivy, a BaseException that no handler expects, becomes Unavailable."""
+    try:
+        return work()
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":
+            raise Unavailable(f"the embedded store failed: {error}") from error
+        raise
+
+
+def _open(path: Path) -> IndexFolder | None:
+    name = parse_index(path.name)
+    if name is None or not name.generation:
+        return None  # the writer's lock, or a folder that is being made or removed
+    try:
+        return IndexFolder(path, name)
+    except (OSError, ValueError, KeyError) as error:
+        if not path.exists():
+            return None  # dropped a moment ago
+        raise Unavailable(
+            f"the index folder {str(path)!r} of the embedded store cannot be read: {error}; restore it from a copy, or "
+            "move it away to go on without its logs, then start again"
+        ) from error
