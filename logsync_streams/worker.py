@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 import faust
 import uvloop
@@ -296,7 +297,7 @@ def _serve_query(app: GuardedApp, settings: Settings, api: Any) -> None:
         asgi_app = api
         host = query.host
         port = query.port
-        uvicorn_options: ClassVar = {"lifespan": "off", "log_config": None, "access_log": False}
+        uvicorn_options = MappingProxyType({"lifespan": "off", "log_config": None, "access_log": False})
 
 
 def app_from_environment() -> faust.App:

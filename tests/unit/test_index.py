@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agents.index import Indexer, Limits, bulks, halves
+from logsync_streams.storage.api import DUPLICATE, STORED, Document, Outcome, Reaction
+
+LIMITS = Limits(bulk_bytes=1000, bulk_documents=50, retry_first_seconds=0.1, retry_longest_seconds=10, poison_share=0.5)
+RETRY = Outcome(Reaction.RETRY, "429")
+HOLD = Outcome(Reaction.HOLD, "security_exception")
+POISON = Outcome(Reaction.DEAD_LETTER, "mapper_parsing_exception", "no such date", "mapping")
+SPLIT = Outcome(Reaction.SPLIT, "413")
+
+
+def documents(number: int, size: int = 10) -> list[Document]:
+    return [Document("logsync-default-2026.11.24", f"{i:032x}-00000", b"x" * size) for i in range(number)]
+
+
+class Script:
+    """A writer that answers what it is told for the id's first tries, then STORED; it notes each request."""
+
+    def __init__(self, **answers: list[Outcome]) -> None:
+        self.answers = {f"{int(key[1:]):032x}-00000": list(value) for key, value in answers.items()}
+        self.requests: list[list[str]] = []
+
+    async def write(self, documents: Sequence[Document]) -> list[Outcome]:
+        self.requests.append([document.id for document in documents])
+        return [self.answers[document.id].pop(0) if self.answers.get(document.id) else STORED for document in documents]
+
+    async def close(self) -> None: ...
+
+
+class Rig:
+    def __init__(self, writer: Script) -> None:
+        self.writer, self.pauses, self.dead, self.opened = writer, [], [], []  # type: ignore[var-annotated]
+        self.indexer = Indexer(
+            writer,
+            LIMITS,
+            on_dead=self._dead,
+            on_blocked=self._blocked,
+            sleep=self._sleep,
+            jitter=lambda low, high: high,
+        )
+
+    async def _dead(self, letters):
+        self.dead += [(document.id, outcome.category) for document, outcome in letters]
+
+    async def _blocked(self, target):
+        self.opened.append(target)
+
+    async def _sleep(self, seconds):
+        self.pauses.append(seconds)
+
+
+async def test_only_the_refused_documents_are_written_again():
+    rig = Rig(Script(_1=[RETRY, RETRY]))
+    settled = await rig.indexer.settle(documents(3))
+
+    assert [3, 1, 1] == [len(request) for request in rig.writer.requests]
+    assert (3, 0, 0) == (settled.stored, settled.duplicates, settled.dead)
+
+
+async def test_pauses_grow_to_the_bound_and_no_further():
+    rig = Rig(Script(_0=[RETRY] * 10))
+    await rig.indexer.settle(documents(1))
+
+    assert [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10, 10] == rig.pauses
+
+
+async def test_what_is_there_already_counts_as_settled():
+    rig = Rig(Script(_0=[DUPLICATE]))
+
+    assert 1 == (await rig.indexer.settle(documents(1))).duplicates
+
+
+async def test_an_error_that_nobody_named_is_held_and_never_dead_lettered():
+    rig = Rig(Script(_0=[HOLD] * 5))
+    settled = await rig.indexer.settle(documents(1))
+
+    assert (1, 0) == (settled.stored, settled.dead)
+    assert [] == rig.dead
+
+
+async def test_a_poison_document_goes_to_the_dead_letters_and_the_others_are_stored():
+    rig = Rig(Script(_1=[POISON]))
+    settled = await rig.indexer.settle(documents(3))
+
+    assert [(f"{1:032x}-00000", "mapping")] == rig.dead
+    assert (2, 1) == (settled.stored, settled.dead)
+
+
+async def test_a_batch_that_is_mostly_poison_is_held():
+    rig = Rig(Script(**{f"_{i}": [POISON] for i in range(20)}))
+    settled = await rig.indexer.settle(documents(20))
+
+    assert ([], 20) == (rig.dead, settled.stored)
+
+
+async def test_a_request_that_was_too_large_is_halved_until_it_passes():
+    rig = Rig(Script(**{f"_{i}": [SPLIT, SPLIT] for i in range(4)}))
+    settled = await rig.indexer.settle(documents(4))
+
+    assert [4, 2, 2] == [len(request) for request in rig.writer.requests][:3]
+    assert 4 == settled.stored + settled.dead
+
+
+async def test_a_document_that_is_too_large_alone_is_a_dead_letter():
+    rig = Rig(Script(_0=[SPLIT]))
+    await rig.indexer.settle(documents(1))
+
+    assert [(f"{0:032x}-00000", "too_large")] == rig.dead
+
+
+async def test_our_archives_write_block_opens_the_next_generation_before_the_retry():
+    rig = Rig(Script(_0=[Outcome(Reaction.RETRY, "write_blocked")]))
+    settled = await rig.indexer.settle(documents(1))
+
+    assert ["logsync-default-2026.11.24"] == rig.opened
+    assert 1 == settled.stored
+
+
+def test_bulks_keep_the_order_and_their_bounds():
+    found = bulks(documents(7, size=400), LIMITS)
+
+    assert [2, 2, 2, 1] == [len(bulk) for bulk in found]
+    assert documents(7, size=400) == [document for bulk in found for document in bulk]
+
+
+def test_a_document_larger_than_a_bulk_is_alone():
+    assert [1, 1] == [len(bulk) for bulk in bulks(documents(2, size=5000), LIMITS)]
+
+
+def test_halving_loses_nothing():
+    all_of_them = documents(5)
+
+    assert all_of_them == [document for half in halves(all_of_them) for document in half]

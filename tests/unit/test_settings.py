@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from logsync_streams.errors import ConfigurationError
+from logsync_streams.settings import described, load
+
+
+def problems(**environment: str) -> str:
+    with pytest.raises(ConfigurationError) as error:
+        load(environment)
+    return str(error.value)
+
+
+def test_a_value_of_the_wrong_kind_is_quoted_with_its_name():
+    assert "LOGSYNC_KAFKA__PARTITIONS: 'abc'" in problems(LOGSYNC_KAFKA__PARTITIONS="abc")
+
+
+def test_all_mistakes_are_reported_together():
+    found = problems(LOGSYNC_KAFKA__PARTITIONS="abc", LOGSYNC_WEB__PORT="70000")
+
+    assert "PARTITIONS" in found
+    assert "WEB__PORT" in found
+
+
+def test_a_misspelt_setting_is_refused_and_the_right_one_suggested():
+    assert "did you mean LOGSYNC_KAFKA__BOOTSTRAP?" in problems(LOGSYNC_KAFKA__BOOTSTRP="x")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "logs.example.com"])
+@pytest.mark.parametrize("name", ["COLLECTOR__HTTP_HOST", "COLLECTOR__SYSLOG_HOST", "QUERY__HOST", "WEB__HOST"])
+def test_listening_elsewhere_than_on_loopback_is_refused(name, host):
+    assert "a loopback address is expected" in problems(**{f"LOGSYNC_{name}": host})
+
+
+def test_the_environment_wins_over_the_file(tmp_path):
+    file = tmp_path / "logsync.yaml"
+    file.write_text("kafka: {partitions: 7, bootstrap: 'a:1'}\n")
+    settings = load({"LOGSYNC_CONFIG": str(file), "LOGSYNC_KAFKA__PARTITIONS": "9"})
+
+    assert (9, ["a:1"]) == (settings.kafka.partitions, settings.kafka.bootstrap)
+
+
+def test_a_password_never_shows_in_a_message_or_a_dump():
+    settings = load({"LOGSYNC_STORE__PASSWORD": "hunter2-canary"})
+
+    assert "hunter2-canary" not in repr(settings) + settings.model_dump_json()
+
+
+def test_a_password_in_a_url_is_refused():
+    assert "password_file" in problems(LOGSYNC_STORE__ELASTICSEARCH_URLS="http://u:p@h:9200")
+
+
+def test_every_setting_says_what_it_is_for():
+    assert [] == [name for name, _, text in described() if not text]
