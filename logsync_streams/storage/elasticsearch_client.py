@@ -18,17 +18,17 @@ from elastic_transport import (
     AiohttpHttpNode,
     HttpHeaders,
     JsonSerializer,
-    NodeApiResponse,
     SerializationError,
     TransportError,
 )
 from elasticsearch import AsyncElasticsearch
 
-from logsync_streams.errors import ConfigurationError, Unavailable
+from logsync_streams.errors import ConfigurationError
 from logsync_streams.settings import StoreSettings
 from logsync_streams.storage.elasticsearch_errors import unavailable
 
 _PRODUCT = "x-elastic-product"
+_ASSUMED = "x-logsync-product-assumed"  # set by us on an answer without the header above
 _COMPATIBLE = re.compile(r"application/vnd\.elasticsearch\+(json|x-ndjson); *compatible-with=\d+")
 _ANY_STATUS = frozenset(range(300, 600))  # we look at the status ourselves
 _OLDEST = (7, 10)
@@ -68,6 +68,13 @@ class Connection:
         """How labels are searched on this server. Raises what `request` raises."""
         await self._connected()
         return self._labels
+
+    async def known_labels(self) -> Labels:
+        """The same. Raises Unavailable."""
+        try:
+            return await self.labels()
+        except TransportError as error:
+            raise unavailable(error) from error
 
     async def request(
         self,
@@ -129,7 +136,7 @@ class Connection:
         except BaseException:
             await client.close()
             raise
-        if response.meta.headers.get(_PRODUCT) != _PlainNode.assumed:
+        if _ASSUMED not in response.meta.headers:
             # Every answer from 7.14 on carries it, a refusal too; the client's own media types work from there on.
             self._labels = Labels.FLATTENED
             await client.close()
@@ -221,20 +228,26 @@ class _CompatibleJson(_Json):
 class _Node(AiohttpHttpNode):
     """Leaves out the `Warning` headers: 7.17 sends one with every answer, and Python would print each."""
 
-    async def perform_request(self, *args: Any, **kwargs: Any) -> NodeApiResponse:  # type: ignore[override]
-        meta, body = await super().perform_request(*args, **kwargs)
-        kept = {name: value for name, value in meta.headers.items() if name.lower() != "warning"}
-        return NodeApiResponse(replace(meta, headers=HttpHeaders(kept)), body)
+    async def perform_request(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        response = await super().perform_request(*args, **kwargs)
+        kept = {name: value for name, value in response.meta.headers.items() if name.lower() != "warning"}
+        return response._replace(meta=replace(response.meta, headers=HttpHeaders(kept)))
 
 
 class _PlainNode(_Node):
     """For servers before 7.14: media types that they know, and the header for which the client looks."""
 
-    assumed = "Elasticsearch"
-
     async def perform_request(  # type: ignore[override]
-        self, method: str, target: str, body: bytes | None = None, headers: HttpHeaders | None = None, **kwargs: Any
-    ) -> NodeApiResponse:
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        headers: HttpHeaders | None = None,
+        request_timeout: Any = None,
+    ) -> Any:
         plain = {name: _COMPATIBLE.sub(r"application/\1", value) for name, value in (headers or {}).items()}
-        meta, answered = await super().perform_request(method, target, body, HttpHeaders(plain), **kwargs)
-        return NodeApiResponse(replace(meta, headers=HttpHeaders({**meta.headers, _PRODUCT: self.assumed})), answered)
+        response = await super().perform_request(method, target, body, HttpHeaders(plain), request_timeout)
+        if _PRODUCT in response.meta.headers:
+            return response
+        assumed = HttpHeaders({**response.meta.headers, _PRODUCT: "Elasticsearch", _ASSUMED: "true"})
+        return response._replace(meta=replace(response.meta, headers=assumed))

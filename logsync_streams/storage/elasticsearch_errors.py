@@ -69,8 +69,10 @@ _FLOOD_STAGE = "/12/"  # its number in "blocked by: [TOO_MANY_REQUESTS/12/…]",
 _TYPE = re.compile(r"[a-z0-9_]{1,64}")
 
 
-def classify(status: int, error_type: str = "", reason: str = "", cause_type: str = "", cause_reason: str = "") -> Outcome:
-    """The outcome of one document by its item of a bulk answer, all of it as Elasticsearch says it, "" when it does not."""
+def classify(
+    status: int, error_type: str = "", reason: str = "", cause_type: str = "", cause_reason: str = ""
+) -> Outcome:
+    """The outcome of one document by what its item of a bulk answer says, "" where it says nothing."""
     if 200 <= status < 300 and not error_type:
         return STORED
     detail = _detail(error_type, reason, cause_type, cause_reason)
@@ -134,7 +136,9 @@ def unavailable(failure: TransportError | int, error_type: str = "") -> Unavaila
     if isinstance(failure, TransportError):
         return Unavailable("the store cannot be reached")
     if failure in (401, 403):
-        return Unavailable(f"the store refuses us (status {failure}): its user or rights are wrong", retry_after_seconds=30)
+        return Unavailable(
+            f"the store refuses us (status {failure}): its user or rights are wrong", retry_after_seconds=30
+        )
     if failure == 429:
         return Unavailable("the store is overloaded", retry_after_seconds=5)
     return Unavailable(f"the store cannot answer now (status {failure} {error_type})".replace(" )", ")"))

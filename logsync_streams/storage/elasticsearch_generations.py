@@ -6,7 +6,6 @@ every alias has one index, and then all this costs one request at its first writ
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from urllib.parse import quote
@@ -26,6 +25,8 @@ class Generations:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._known: dict[str, tuple[str, ...]] = {}
+        # target -> (index, id) stored in an index that we had not known as the newest
+        self._strays: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
 
     async def stored_earlier(self, documents: Iterable[Document]) -> set[tuple[str, str]]:
         """(target, id) of those that an earlier generation holds. Raises Unavailable, TransportError."""
@@ -34,6 +35,8 @@ class Generations:
             ids[document.target].append(document.id)
         found: set[tuple[str, str]] = set()
         for target, of_target in ids.items():
+            if target in self._strays:
+                await self._settle(target)
             indices = self._known.get(target)
             if indices is None:
                 indices = await self._learn(target)
@@ -48,24 +51,35 @@ class Generations:
         """The outcomes, set right where another process has opened a generation since we last looked: a document that
         was stored there for the second time is removed, and is a duplicate. Raises Unavailable, TransportError.
         """
-        settled = list(outcomes)
-        strays: dict[str, list[int]] = defaultdict(list)
-        for place, document in enumerate(documents):
-            known = self._known.get(document.target, ())
-            if outcomes[place].reaction is Reaction.STORED:
-                if known[-1:] != (indices[place],):
-                    strays[document.target].append(place)
-            elif outcomes[place].reaction is not Reaction.DUPLICATE:
+        for document, index, outcome in zip(documents, indices, outcomes, strict=True):
+            if outcome.reaction is Reaction.STORED:
+                if self._known.get(document.target, ())[-1:] != (index,):
+                    self._strays[document.target].add((index, document.id))
+            elif outcome.reaction is not Reaction.DUPLICATE:
                 self._known.pop(document.target, None)  # missing, blocked: look again before the next write
-        for target, places in strays.items():
-            earlier = [name for name in await self._learn(target) if name != indices[places[0]]]
-            held = await held_ids(self._connection, earlier, [documents[place].id for place in places])
-            for place in places:
-                if documents[place].id in held:
-                    path = f"/{quote(indices[place], safe='')}/_doc/{quote(documents[place].id, safe='')}"
-                    await self._connection.ask("DELETE", path, allowed=frozenset({404}))
-                    settled[place] = DUPLICATE
-        return settled
+        if not self._strays:
+            return list(outcomes)
+        removed: set[tuple[str, str]] = set()
+        for target in list(self._strays):
+            removed |= await self._settle(target)
+        return [
+            DUPLICATE if (index, document.id) in removed else outcome
+            for document, index, outcome in zip(documents, indices, outcomes, strict=True)
+        ]
+
+    async def _settle(self, target: str) -> set[tuple[str, str]]:
+        """Remove what was stored a second time, and forget these strays; they are kept when it cannot be done now."""
+        strays = self._strays[target]
+        behind = await self._learn(target)
+        removed: set[tuple[str, str]] = set()
+        for index in {index for index, _ in strays}:
+            ids = [id for its_index, id in strays if its_index == index]
+            for id in await held_ids(self._connection, [name for name in behind if name < index], ids):
+                path = f"/{quote(index, safe='')}/_doc/{quote(id, safe='')}"
+                await self._connection.ask("DELETE", path, allowed=frozenset({404}))
+                removed.add((index, id))
+        del self._strays[target]
+        return removed
 
     async def _learn(self, target: str) -> tuple[str, ...]:
         indices = await indices_behind(self._connection, [target])
@@ -93,12 +107,9 @@ async def indices_behind(connection: Connection, names: Collection[str]) -> tupl
 async def held_ids(connection: Connection, indices: Sequence[str], ids: Sequence[str]) -> set[str]:
     """Those of `ids` that one of these indices holds, not yet visible ones included. Raises Unavailable."""
     lookups = [(index, id) for index in indices for id in ids]
-    chunks = [lookups[start : start + _LOOKUPS] for start in range(0, len(lookups), _LOOKUPS)]
     found: set[str] = set()
-    for held in await asyncio.gather(*(_held(connection, chunk) for chunk in chunks[:1])):
-        found |= held
-    for chunk in chunks[1:]:  # one after the other: a look-up must not crowd out the writes
-        found |= await _held(connection, chunk)
+    for start in range(0, len(lookups), _LOOKUPS):
+        found |= await _held(connection, lookups[start : start + _LOOKUPS])
     return found
 
 

@@ -1,0 +1,1 @@
+"""The real servers that tests share, started once a session on free ports of this machine."""
