@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -17,6 +18,7 @@ from playwright.async_api import ConsoleMessage, Locator, Page, async_playwright
 from starlette.types import ASGIApp
 
 WAIT_MS = 20_000  # generous: the machine may be busy with other tests
+expect.set_options(timeout=WAIT_MS)
 
 
 class _Server(uvicorn.Server):
@@ -28,15 +30,14 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def serving(app: ASGIApp) -> AsyncIterator[str]:
     """The base URL of the app, served by uvicorn on a free loopback port in this event loop."""
-    server = _Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off"))
-    task = asyncio.create_task(server.serve())
-    try:
-        while not server.started and not task.done():
-            await asyncio.sleep(0.01)
-        yield "http://127.0.0.1:{}".format(server.servers[0].sockets[0].getsockname()[1])
-    finally:
-        server.should_exit = server.force_exit = True
-        await task
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # requests wait in it until the server is up
+        server = _Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = server.force_exit = True
+            await task
 
 
 def chromium() -> str:
@@ -83,7 +84,7 @@ async def browser_page(
 async def open_search(page: Page, base_url: str, **parameters: str) -> None:
     """Open the page with these parameters (q, from, to, sort, live) and wait for its first answer."""
     await page.goto(f"{base_url}/?{urlencode(parameters)}")
-    await expect(page.locator("#logs.waiting")).to_have_count(0, timeout=WAIT_MS)
+    await expect(page.locator("#logs.waiting")).to_have_count(0)
     await expect(page.locator(".log, #empty:visible, #problem:visible").first).to_be_visible(timeout=WAIT_MS)
 
 

@@ -67,7 +67,9 @@ def search(
         # The reader (head, less) has seen enough; what is buffered must not fail again when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        errors.write(f"logsync: {url} cannot be asked: {escape(str(error))}; is `logsync query` or the worker running?\n")
+        errors.write(
+            f"logsync: {url} cannot be asked: {escape(str(error))}; is `logsync query` or the worker running?\n"
+        )
         return FAILED
     except _Refused as refused:
         errors.write(f"logsync: {refused}\n")

@@ -7,7 +7,7 @@ import binascii
 import difflib
 import re
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import orjson
@@ -34,6 +34,9 @@ DEFAULT_LIMIT = 50
 _NOW = re.compile(r"now(?:([+-])(\d{1,9})([smhdw]))?")
 _UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 _EPOCH_MS = re.compile(r"-?\d{1,15}")
+# The years 1 to 9999, as far as every store's dates reach.
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+_EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 _MAX_CURSOR_LENGTH = 1024
 
 
@@ -75,6 +78,21 @@ def time_range(parameters: QueryParams, now: int) -> tuple[int | None, int | Non
 def _time(name: str, text: str | None, now: int) -> int | None:
     if not text:
         return None
+    try:
+        moment = _epoch_ms(text, now)
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None or not _FIRST_MS <= moment <= _LAST_MS:
+        raise BadParameter(
+            name,
+            f"{text[:40]!r} is no time",
+            hint="2026-11-24T10:00:00Z (UTC when no offset is given; + is written %2B in a URL), milliseconds since "
+            "1970, now, or now-15m (s, m, h, d, w)",
+        )
+    return moment
+
+
+def _epoch_ms(text: str, now: int) -> int:
     relative = _NOW.fullmatch(text)
     if relative:
         sign, amount, unit = relative.groups()
@@ -82,24 +100,10 @@ def _time(name: str, text: str | None, now: int) -> int | None:
         return now - shift if sign == "-" else now + shift
     if _EPOCH_MS.fullmatch(text):
         return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return _epoch_ms(moment)
-    except (ValueError, OverflowError) as error:
-        raise BadParameter(
-            name,
-            f"{text!r} is no time",
-            hint="2026-11-24T10:00:00Z (UTC when no offset is given; + is written %2B in a URL), milliseconds since "
-            "1970, now, or now-15m (s, m, h, d, w)",
-        ) from error
-
-
-def _epoch_ms(moment: datetime) -> int:
-    # In integers: a float of seconds does not hold every millisecond.
-    past = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (past.days * 86_400 + past.seconds) * 1000 + past.microseconds // 1000
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // _MILLISECOND  # in integers: a float of seconds does not hold every millisecond
 
 
 def _order(text: str | None) -> Literal["desc", "asc"]:

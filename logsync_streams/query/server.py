@@ -38,7 +38,7 @@ def run(settings: Settings, *, open_rates: OpenRates | None = None) -> int:
 
 async def _serve(settings: Settings, listener: socket.socket, open_rates: OpenRates | None) -> None:
     async with AsyncExitStack() as stack:
-        reader = await open_reader(settings)
+        reader = open_reader(settings)
         stack.push_async_callback(reader.close)
         rates = None if open_rates is None else await stack.enter_async_context(open_rates(settings))
         server = _Server(
