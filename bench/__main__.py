@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(each.id for each in ROWS)}")
     parser.add_argument("--pairs", type=int, default=ENOUGH_PAIRS, help="pairs to keep a row (default %(default)s)")
-    parser.add_argument("--events", type=int, default=200_000, help="events a run (default %(default)s)")
+    parser.add_argument("--events", type=int, default=300_000, help="events a run (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the traffic (default %(default)s)")
     parser.add_argument("--dry", action="store_true", help="print only, leave bench/RESULTS.md as it is")
     return parser

@@ -95,7 +95,7 @@ def _worker(place: Place) -> Command:
         "WEB__PORT": str(free_port()),
     }
     environment = {f"LOGSYNC_{name}": value for name, value in settings.items()}
-    return Command([faust, "-A", "logsync_streams", "worker", "--loglevel", "warning"], environment)
+    return Command([faust, "-A", "logsync_streams", "worker", "--loglevel", "warn"], environment)
 
 
 def _our_version() -> str:

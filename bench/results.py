@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.cluster import VERSION as STANDIN_VERSION
 from bench.pairs import Pair, Spread
 from bench.rows import ROWS, Row
 from bench.run import Run
-from bench.standin import VERSION as STANDIN_VERSION
 
 ENOUGH_PAIRS = 5
 _SECTION = re.compile(r"^## (\S+) .*?(?=^## |\Z)", re.M | re.S)

@@ -15,16 +15,16 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 from zlib import crc32
 
 import orjson
 import uvloop
 
+from bench.cluster import Cluster
 from bench.generator import checksum
 from bench.http_server import Protocol, Request, Response
 
-VERSION = "8.19.8"
 _HEADERS = (("X-Elastic-Product", "Elasticsearch"),)
 _JSON = (("Content-Type", "application/json"), *_HEADERS)
 _ID = re.compile(rb'"_id"\s*:\s*"([^"]*)"')
@@ -70,13 +70,12 @@ class Stats:
 
 @dataclass(slots=True)
 class Standin:
-    """The whole state: the ids stored since the last reset, and the cluster's objects that were put."""
+    """The whole state: the ids stored since the last reset, and the cluster's objects."""
 
     behaviour: Behaviour = field(default_factory=Behaviour)
     stats: Stats = field(default_factory=Stats)
     ids: set[bytes] = field(default_factory=set)
-    objects: dict[str, Any] = field(default_factory=dict)
-    aliases: dict[str, str] = field(default_factory=dict)
+    cluster: Cluster = field(default_factory=Cluster)
     _tries: int = 0
 
     async def __call__(self, request: Request) -> Response:
@@ -90,7 +89,8 @@ class Standin:
             return self._bulk(body, parse_qs(url.query).get("filter_path", [""])[0])
         if path.startswith("/_standin/"):
             return self._control(path, parse_qs(url.query), body)
-        return self._cluster(request.method, path, body)
+        status, told = self.cluster(request.method, path, body)
+        return _answer(told, status)
 
     def _bulk(self, body: bytes, filter_path: str) -> Response:
         lines = body.split(b"\n")
@@ -122,7 +122,9 @@ class Standin:
     ) -> Iterable[bytes]:
         if filter_path and "_index" not in filter_path:
             return [b'{"create":{%b}}' % result for result in results]
-        indices = {target: self.aliases.get(target.decode(), target.decode()).encode() for target in set(targets)}
+        indices = {
+            target: self.cluster.aliases.get(target.decode(), target.decode()).encode() for target in set(targets)
+        }
         if filter_path:
             heads = {target: b'{"create":{"_index":"%b",' % index for target, index in indices.items()}
             return [b"%b%b}}" % (heads[target], result) for target, result in zip(targets, results, strict=True)]
@@ -160,47 +162,6 @@ class Standin:
                 told["checksum"] = checksum(stored_id.decode() for stored_id in self.ids)
             return _answer(told)
         return _answer({"error": "unknown"}, 404)
-
-    def _cluster(self, method: str, path: str, body: bytes) -> Response:
-        """Just enough of the admin APIs: objects that were put can be got, an index brings its aliases along."""
-        name = path.lstrip("/")
-        if path in ("", "/_nodes/_local"):
-            about = {"version": {"number": VERSION, "build_flavor": "default"}, "tagline": "You Know, for Search"}
-            return _answer({"nodes": {"standin": {"version": VERSION}}} if path else about)
-        if name.startswith(("_cluster/health", "_cat/health")):
-            return _answer({"status": "green", "timed_out": False})
-        if "_alias/" in f"{name}/":
-            before, _, alias = name.rpartition("_alias")
-            return self._alias(before.strip("/"), alias.strip("/"))
-        if method in ("PUT", "POST") and not name.rpartition("/")[2].startswith("_"):
-            self.objects[name] = orjson.loads(body) if body else {}
-            for alias in self.objects[name].get("aliases", {}) if "/" not in name else ():
-                self.aliases[alias] = name
-            return _answer({"acknowledged": True, "shards_acknowledged": True, "index": name})
-        if method in ("GET", "HEAD") and not name.startswith("_cat"):
-            if name in self.objects or name in self.aliases:
-                return _answer({} if method == "HEAD" else self._shown(name))
-            return _answer({"error": {"type": "resource_not_found_exception", "reason": name}, "status": 404}, 404)
-        return _answer([] if name.startswith("_cat") else {"acknowledged": True})
-
-    def _alias(self, names: str, alias: str) -> Response:
-        """`GET /<names>/_alias/<alias>`: the indices behind these names (aliases or indices) that have this alias."""
-        wanted = set(filter(None, unquote(names).split(",")))
-        found: dict[str, Any] = {
-            index: {"aliases": {known: {"is_write_index": True}}}
-            for known, index in self.aliases.items()
-            if alias in ("", known) and (not wanted or known in wanted or index in wanted)
-        }
-        return _answer(found, 404 if alias and not found else 200)
-
-    def _shown(self, name: str) -> dict[str, Any]:
-        kind, _, key = name.partition("/")
-        if kind == "_component_template":
-            return {"component_templates": [{"name": key, "component_template": self.objects[name]}]}
-        if kind == "_index_template":
-            return {"index_templates": [{"name": key, "index_template": self.objects[name]}]}
-        index = self.aliases.get(name, name)
-        return {index: self.objects[index]}
 
 
 def _answer(body: Any, status: int = 200) -> Response:
