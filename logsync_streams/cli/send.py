@@ -49,7 +49,7 @@ def send(
     tally = _Tally()
     started = time.monotonic()
     try:
-        stream = sys.stdin.buffer if path_or_stdin == STDIN else Path(path_or_stdin).open("rb")
+        stream = sys.stdin.buffer if path_or_stdin == STDIN else Path(path_or_stdin).open("rb")  # noqa: SIM115 - closed below
     except OSError as error:
         print(f"{path_or_stdin}: cannot be read: {error.strerror}", file=sys.stderr)
         return 2

@@ -92,7 +92,7 @@ def json_text(value: Any) -> str:
 def _as_text(value: Any) -> Any:
     if type(value) is list:
         return [item if type(item) is str else json_text(item) for item in value if item is not None]
-    return json_text(value)
+    return repr(value) if type(value) is float else json_text(value)  # orjson's releases differ on exponents
 
 
 def _storable(key: str) -> str:

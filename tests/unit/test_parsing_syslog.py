@@ -1,0 +1,117 @@
+import pytest
+
+from logsync_streams.parsing.syslog import parse
+from logsync_streams.parsing.text import decode_text
+from logsync_streams.parsing.text import parse as parse_text
+
+NEW_YEAR = 1_704_067_230_000  # 2024-01-01T00:00:30Z
+
+
+def test_rfc5424_with_structured_data():
+    fields = parse(
+        b"<165>1 2003-10-11T22:14:15.003Z mymachine.example.com evntslog 42 ID47 "
+        b'[a@1 iut="3" q="say \\"hi\\" \\\\ \\]"][b@1] \xef\xbb\xbfAn event\n',
+        NEW_YEAR,
+    )
+
+    assert {
+        "@timestamp": 1_065_910_455_003,
+        "message": "An event",
+        "host": {"name": "mymachine.example.com"},
+        "service": {"name": "evntslog"},
+        "log": {
+            "level": "notice",
+            "syslog": {
+                "priority": 165,
+                "facility": {"code": 20, "name": "local4"},
+                "severity": {"code": 5, "name": "notice"},
+                "version": "1",
+                "hostname": "mymachine.example.com",
+                "appname": "evntslog",
+                "procid": "42",
+                "msgid": "ID47",
+                "structured_data": {"a@1": {"iut": "3", "q": 'say "hi" \\ ]'}, "b@1": {}},
+            },
+        },
+        "labels": {"a@1.iut": "3", "a@1.q": 'say "hi" \\ ]', "b@1": "{}"},
+    } == fields
+
+
+def test_rfc5424_with_everything_left_out():
+    fields = parse(b"<0>1 - - - - - -", NEW_YEAR)
+
+    assert {
+        "message": "",
+        "log": {
+            "level": "fatal",
+            "syslog": {
+                "priority": 0,
+                "facility": {"code": 0, "name": "kern"},
+                "severity": {"code": 0, "name": "emerg"},
+                "version": "1",
+            },
+        },
+    } == fields
+
+
+@pytest.mark.parametrize(
+    ("line", "host", "service", "procid", "message"),
+    [
+        (b"<34>Oct 11 22:14:15 mymachine su: 'su root' failed", "mymachine", "su", None, "'su root' failed"),
+        (b"<13>Feb  5 17:32:18 10.0.0.99 app[123]: up", "10.0.0.99", "app", "123", "up"),
+        (b"<13>Feb 05 17:32:18 app[123]: no host", None, "app", "123", "no host"),
+        (b"<13>Feb 5 17:32:18 fe80::1 app: v6", "fe80::1", "app", None, "v6"),
+        (b"<13>Feb  5 17:32:18 host no tag at all", "host", None, None, "no tag at all"),
+        (b"<13>2024-02-05T17:32:18.123456+01:00 host app[1]: rsyslog", "host", "app", "1", "rsyslog"),
+    ],
+)
+def test_rfc3164_and_its_common_forms(line, host, service, procid, message):
+    fields = parse(line, NEW_YEAR)
+
+    assert host == fields.get("host", {}).get("name")
+    assert service == fields.get("service", {}).get("name")
+    assert procid == fields["log"]["syslog"].get("procid")
+    assert message == fields["message"]
+    assert "@timestamp" in fields
+
+
+@pytest.mark.parametrize(
+    ("written", "time"),
+    [
+        (b"Dec 31 23:59:59", 1_704_067_199_000),  # of the year before
+        (b"Jan  1 00:00:10", 1_704_067_210_000),
+        (b"Feb 29 12:00:00", 1_709_208_000_000),
+    ],
+)
+def test_an_rfc3164_time_is_of_the_year_nearest_to_its_receipt(written, time):
+    assert time == parse(b"<13>" + written + b" h a: m", NEW_YEAR)["@timestamp"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"no priority",
+        b"<192>1 - - - - - - over the highest priority",
+        b"<13>Feb 30 17:32:18 h a: no such day",
+        b"<13>Foo  5 17:32:18 h a: no such month",
+        b"<13>1 2023-13-01T00:00:00Z h a - - - no such month",
+        b"<13>1 - h a - - [broken",
+        b'<13>1 - h a - - [a x="1"]no space',
+        b'<13>1 - h a - - [a x="1"][a x="2"] an id twice',
+        b"<13>no header at all",
+    ],
+)
+def test_anything_else_is_kept_as_text_and_marked(line):
+    assert {"message": line.decode(), "tags": ["unparsed"]} == parse(line, NEW_YEAR)
+
+
+def test_a_name_that_comes_again_in_an_element_is_a_list():
+    fields = parse(b'<13>1 - h a - - [o ip="1" ip="2" ip="3"] m', NEW_YEAR)
+
+    assert {"o": {"ip": ["1", "2", "3"]}} == fields["log"]["syslog"]["structured_data"]
+
+
+def test_bytes_that_are_not_utf8_are_latin1_and_nuls_are_shown():
+    assert "caf\xe9 \ufffd end" == decode_text(b"caf\xe9 \0 end\0\r\n")
+    assert {"message": "caf\xe9"} == parse_text("caf\xe9\n".encode(), NEW_YEAR)
