@@ -158,6 +158,10 @@ class QueryHttpSettings(_Group):
     enabled: bool = Field(True, description="run the query API beside the worker")
     host: LoopbackHost = Field("127.0.0.1", description="address of the query API and the page")
     port: Port = Field(8082, description="port of the query API and the page")
+    allowed_hosts: CommaSeparated = Field(
+        ["localhost", "127.0.0.1", "::1"],
+        description="names in the Host header that are answered (without port); add a proxy's, or * for any",
+    )
     max_query_bytes: int = Field(2048, ge=64, le=65536, description="length of a query text")
     max_clauses: int = Field(64, ge=1, le=1024, description="words, phrases and fields in one query")
     max_hits: int = Field(1000, ge=1, le=10_000, description="hits on one page")

@@ -1,12 +1,18 @@
-"""What every answer carries: a request id, and headers by which a browser runs nothing of what a log says."""
+"""What every request must have and every answer carries: a host name of ours, a request id, and headers by which a
+browser runs nothing of what a log says.
+"""
 
 from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Collection
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from logsync_streams.query.problems import problem
 
 # The page loads its own script, style and data and nothing else; no markup of a log could run anything.
 PAGE_POLICY = (
@@ -18,16 +24,23 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
 class Guard:
-    """Middleware: takes over a sender's X-Request-Id or makes one, and sets the security headers."""
+    """Middleware: refuses other sites' host names (421), takes over a sender's X-Request-Id or makes one, and sets the
+    security headers.
 
-    def __init__(self, app: ASGIApp) -> None:
+    The host name is what tells a page of another site, whose name was made to lead to our loopback address, from our
+    own: its requests carry that site's name, and without authentication it would read every log.
+    """
+
+    def __init__(self, app: ASGIApp, allowed_hosts: Collection[str]) -> None:
         self._app = app
+        self._allowed = None if "*" in allowed_hosts else {host.lower() for host in allowed_hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = dict(scope["headers"]).get(b"x-request-id", b"")
+        request_headers = dict(scope["headers"])
+        given = request_headers.get(b"x-request-id", b"")
         request_id = given.decode() if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope["logsync.request_id"] = request_id
         is_page = scope["path"] == "/" or scope["path"].startswith("/static/")
@@ -44,4 +57,21 @@ class Guard:
                 headers["Cache-Control"] = "no-cache" if is_page else "no-store"
             await send(message)
 
-        await self._app(scope, receive, send_guarded)
+        host = _name(request_headers.get(b"host", b"").decode("latin-1"))
+        if self._allowed is None or host in self._allowed or host == "":
+            await self._app(scope, receive, send_guarded)
+            return
+        answer = problem(
+            Request(scope),
+            421,
+            "Not this server's name",
+            f"the Host header names {host[:100]!r}, which is none of the names that are answered",
+            hint="add the name to LOGSYNC_QUERY__ALLOWED_HOSTS if it is this server's, a proxy's for example",
+        )
+        await answer(scope, receive, send_guarded)
+
+
+def _name(host: str) -> str:
+    """The name in a Host header without the port; an IPv6 address without its brackets. No browser leaves it out."""
+    bracketed = re.fullmatch(r"\[([^]]*)\](?::\d*)?", host)
+    return bracketed[1].lower() if bracketed else host.rsplit(":", 1)[0].lower()

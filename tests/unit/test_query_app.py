@@ -283,6 +283,29 @@ async def test_every_answer_forbids_a_browser_to_run_what_a_log_says(client, pat
     assert "nosniff" == headers["x-content-type-options"]
 
 
+@pytest.mark.parametrize("host", ["localhost:8082", "LOCALHOST", "127.0.0.1", "[::1]:8082", "[::1]"])
+async def test_our_own_host_names_are_answered(client, host):
+    assert 200 == (await client.get("/healthz", headers={"Host": host})).status_code
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example:8082", "localhost.evil.example", "[::2]:8082", "127.0.0.1.evil.example"]
+)
+async def test_a_page_of_another_site_whose_name_leads_to_us_reads_nothing(asked, client, host):
+    response = await client.get("/api/logs/search", headers={"Host": host})
+
+    assert (421, "application/problem+json") == (response.status_code, response.headers["content-type"])
+    assert [] == asked.requests
+
+
+async def test_a_proxys_name_is_answered_once_it_is_allowed():
+    settings = Settings(query=QueryHttpSettings(allowed_hosts=["logs.example"]))
+    async with client_of(create_app(MemoryStore(), settings)) as client:
+        answers = [(await client.get("/healthz", headers={"Host": host})).status_code for host in ("logs.example", "b")]
+
+    assert [200, 421] == answers
+
+
 async def test_a_request_id_is_taken_over_when_it_is_tame_and_made_otherwise(client):
     kept = await client.get("/healthz", headers={"X-Request-Id": "trace-1"})
     made = await client.get("/healthz", headers={"X-Request-Id": 'x" onload="'})
