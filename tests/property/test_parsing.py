@@ -23,11 +23,11 @@ NOW = 1_714_566_900_000
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | texts
-names = st.sampled_from(
-    ["timestamp", "@timestamp", "level", "service", "host", "message", "environment", "metadata", "labels", "log", "tags",
-     "log.level", "name", "syslog", "priority", "source", "ip", "port", "http", "response", "status_code", "event", "id",
-     "trace", "labels.x", "error", "stack_trace", "_more", ""]
-) | texts  # fmt: skip
+KNOWN = (
+    "timestamp @timestamp level service host message environment metadata labels log tags log.level name syslog "
+    "priority source ip port http response status_code event id trace labels.x error stack_trace _more"
+)
+names = st.sampled_from(["", *KNOWN.split()]) | texts
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=5))
 documents = st.dictionaries(names, values, max_size=12)
 token = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=32)
