@@ -6,7 +6,6 @@ import { logRow } from "./rows.js";
 import { count, element } from "./text.js";
 
 const LIVE_EVERY_MS = 2000;
-const PAGE = 50;
 const MOST_ROWS = 1000; // beyond these, live refresh begins again with the newest page
 const DEFAULT_RANGE = "now-1h";
 
@@ -75,7 +74,7 @@ async function ask(parameters) {
   running?.abort();
   const mine = (running = new AbortController());
   try {
-    return await search({ ...parameters, limit: String(PAGE) }, mine.signal);
+    return await search(parameters, mine.signal);
   } finally {
     if (running === mine) running = null;
   }
@@ -191,7 +190,7 @@ function emptyState() {
       searchNow();
     });
     const label = $("range").selectedOptions[0].textContent.toLowerCase();
-    return [title, element("p", {}, `Looked at: ${label}. A log may carry an older time of its own.`), wider];
+    return [title, element("p", {}, `Looked at: ${label}, by the time that a log itself carries.`), wider];
   }
   if (asked.q) {
     const advice = "Words are found whole: write time* for what starts so. Fields compare exactly, capitals included.";

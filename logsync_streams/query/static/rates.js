@@ -8,10 +8,14 @@ const NAMES = { _unknown: "no service named", _other: "other services" };
 
 export function startRates(narrow) {
   const body = document.getElementById("rates-body");
+  const note = document.getElementById("rates-note");
   const update = async () => {
     if (!document.hidden) {
       try {
-        body.replaceChildren(table(await errorRates(), narrow));
+        const rates = await errorRates();
+        // Right after a start the last hour is still being read.
+        note.textContent = rates.complete === false ? "last 5 minutes, still counting" : "last 5 minutes";
+        body.replaceChildren(table(rates, narrow));
       } catch (problem) {
         body.replaceChildren(element("p", { className: "quiet" }, problem.detail ?? String(problem)));
       }
