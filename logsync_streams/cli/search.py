@@ -61,7 +61,9 @@ def search(
             if as_json:
                 output.write(json_line(hit) + "\n")
             else:
-                console.print(line(hit))
+                with console.capture() as printed:  # rich itself would end the process with 1 on a broken pipe
+                    console.print(line(hit))
+                output.write(printed.get())
         output.flush()
     except BrokenPipeError:
         # The reader (head, less) has seen enough; what is buffered must not fail again when Python ends.

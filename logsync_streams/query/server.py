@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -45,6 +46,7 @@ async def _serve(settings: Settings, listener: socket.socket, open_rates: OpenRa
             uvicorn.Config(
                 create_app(reader, settings, rates=rates),
                 log_config=None,  # our own logs are structlog's
+                log_level="warning",  # and say when it starts and stops
                 access_log=False,
                 server_header=False,
                 lifespan="off",
@@ -76,9 +78,10 @@ def _listen(query: QueryHttpSettings) -> socket.socket:
     try:
         return socket.create_server((query.host, query.port), family=family, backlog=2048)
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise ConfigurationError(
             [
-                f"LOGSYNC_QUERY__PORT: {query.host}:{query.port} cannot be listened on ({error.strerror}): "
-                "stop what uses it, or choose another port"
+                f"LOGSYNC_QUERY__PORT: {query.host}:{query.port} cannot be listened on ({reason}): stop what uses it, or "
+                "choose another port"
             ]
         ) from error

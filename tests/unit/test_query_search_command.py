@@ -1,6 +1,8 @@
 import io
 import json
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -53,7 +55,7 @@ def run(url: str, q: str = "boom", **options: object) -> tuple[int, str, str]:
     return code, output.getvalue(), errors.getvalue()
 
 
-def page(*hits: dict[str, object], cursor: str | None = None) -> tuple[int, object]:
+def page(*hits: Mapping[str, object], cursor: str | None = None) -> tuple[int, object]:
     return 200, {"total": {"value": 9, "relation": "eq"}, "took_ms": 1, "hits": hits, "cursor": cursor}
 
 
@@ -83,6 +85,22 @@ def test_json_is_the_documents_one_a_line():
     assert FOUND == code
     assert [HIT, {"message": "\x1b[31m\u202e\x9b"}] == [json.loads(text) for text in output.splitlines()]
     assert output.replace("\n", "").isprintable()
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    program = "import sys; from logsync_streams.cli.search import search; sys.exit(search('x', sys.argv[1], limit=9))"
+    with (
+        answering(page(*[{"message": "x" * 100_000}] * 9)) as (url, _),
+        subprocess.Popen(
+            [sys.executable, "-c", program, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process,
+    ):
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+
+        assert (FOUND, b"") == (process.wait(60), process.stderr.read())
 
 
 def test_a_bad_query_points_at_the_column_and_is_exit_code_2():
