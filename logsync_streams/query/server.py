@@ -81,7 +81,7 @@ def _listen(query: QueryHttpSettings) -> socket.socket:
         reason = os.strerror(error.errno or 0)
         raise ConfigurationError(
             [
-                f"LOGSYNC_QUERY__PORT: {query.host}:{query.port} cannot be listened on ({reason}): stop what uses it, or "
-                "choose another port"
+                f"LOGSYNC_QUERY__PORT: {query.host}:{query.port} cannot be listened on ({reason}): stop what uses it, "
+                "or choose another port"
             ]
         ) from error
