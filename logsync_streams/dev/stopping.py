@@ -58,8 +58,9 @@ class Stopping:
         await self._collector.stop(_COLLECTOR_SECONDS)
         self._read_final_status()
         settled = await self._drain(gave_up)
-        # Nothing is waited for after giving up: the operator has asked twice.
-        in_time = await self._worker.stop(0.5 if gave_up.is_set() else _WORKER_SECONDS)
+        # No patience after giving up: the operator has asked twice. Nor without a broker: the worker would wait for it.
+        hurried = gave_up.is_set() or self._broker.gone
+        in_time = await self._worker.stop(0.5 if hurried else _WORKER_SECONDS)
         await self._broker.stop(_BROKER_SECONDS)
         if settled and not in_time and not self._worker.never_started:
             self._say("the worker had to be killed, after everything accepted was in the store")

@@ -139,6 +139,12 @@ class DevRun:
         hits: list[dict[str, Any]] = answer.json()["hits"]
         return hits
 
+    def total(self, q: str) -> int:
+        """How many logs the query finds."""
+        url = f"http://127.0.0.1:{self.query_port}/api/logs/search"
+        value: int = httpx.get(url, params={"q": q, "limit": "1"}, timeout=30).json()["total"]["value"]
+        return value
+
     def until_found(self, q: str, count: int = 1, seconds: float = 60) -> list[dict[str, Any]]:
         """The hits, once there are so many."""
         hits: list[dict[str, Any]] = []

@@ -1,0 +1,62 @@
+"""The tables of the README that are made from the code: `python -m tests.documents` writes them anew.
+
+A test compares them, so a setting or a metric without its line in the README does not pass.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from prometheus_client.metrics import MetricWrapperBase
+
+from logsync_streams import metrics, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+
+
+def settings_table() -> str:
+    rows = [f"| `{name}` | {_code(default)} | {_cell(text)} |" for name, default, text in settings.described()]
+    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
+
+
+def metrics_table() -> str:
+    rows = []
+    for metric in vars(metrics).values():
+        if not isinstance(metric, MetricWrapperBase):
+            continue
+        (described,) = metric.describe()
+        name = described.name + {"counter": "_total", "info": "_info"}.get(described.type, "")
+        labels = ", ".join(f"`{label}`" for label in metric._labelnames)
+        rows.append(f"| `{name}` | {described.type} | {labels} | {_cell(described.documentation)} |")
+    return "\n".join(["| metric | type | labels | meaning |", "|---|---|---|---|", *rows])
+
+
+TABLES = {"settings": settings_table, "metrics": metrics_table}
+
+
+def table_in(text: str, name: str) -> str:
+    """What stands between the marks of a table. ValueError when the marks are missing."""
+    found = re.search(rf"<!-- {name}: .*? -->\n(.*?)\n<!-- end of {name} -->", text, re.DOTALL)
+    if found is None:
+        raise ValueError(f"the README has no place for the table of {name}")
+    return found[1].strip()
+
+
+def with_tables(text: str) -> str:
+    for name, make in TABLES.items():
+        text = text.replace(table_in(text, name), make())
+    return text
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else "–"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text()))
