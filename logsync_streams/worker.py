@@ -133,7 +133,10 @@ def build(settings: Settings) -> Worker:
     if "count" in settings.roles:
         app = worker.apps["count"] = _app("count", settings)
         services = app.Table(
-            "services", key_type=str, value_type=dict, partitions=settings.kafka.partitions, help="First and last seen."
+            "services",
+            key_type=str,
+            partitions=settings.kafka.partitions,
+            help="First and last seen.",
         )
         _agent(app, _topic(app, topics.COUNTS), "count", CountStream(services).run)
 

@@ -53,8 +53,8 @@ class RatesFold:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
         )
-        await consumer.start()
         try:
+            await consumer.start()
             rates = ErrorRates(self._max_services)
             ends = await self._seek(consumer, await _partitions(consumer))
             self.rates = rates

@@ -1,0 +1,53 @@
+"""F1: the worker is killed with SIGKILL while it works, and every acknowledged log is stored exactly once."""
+
+from __future__ import annotations
+
+import time
+from random import Random
+
+from tests.pipeline.kafka_truth import in_flight
+from tests.pipeline.oracle import Load, Oracle, Verdict
+from tests.pipeline.processes import Pipeline
+
+KILLS = 3  # reliability.md asks for 20 in `make soak`; three a CI run, at instants from a seed
+EVENTS_PER_SECOND = 2000
+RECOVERY_SECONDS = 90.0
+
+
+def run_with_kills(pipeline: Pipeline, oracle: Oracle, app: str = "logsync_streams") -> tuple[Verdict, list[int]]:
+    """The verdict after KILLS kills under load, and how many records were in flight at each."""
+    random = Random(oracle.seed)
+    collector = pipeline.collector()
+    worker = pipeline.worker(app)
+    collector.wait_until_ready()
+    worker.wait_until_ready()
+    at_kill = []
+    with Load(oracle, collector.url, events_per_second=EVENTS_PER_SECOND) as load:
+        for _ in range(KILLS):
+            time.sleep(random.uniform(1.5, 4.0))
+            worker.kill()
+            at_kill.append(sum(in_flight(pipeline.bootstrap).values()))
+            worker = pipeline.worker(app)
+            worker.wait_until_ready()
+    started = time.monotonic()
+    verdict = oracle.settled(pipeline.elasticsearch_url, pipeline.bootstrap, RECOVERY_SECONDS)
+    print(
+        f"F1 {app}: {KILLS} kills (20 by `make soak`): {verdict} in_flight_at_kill {at_kill} "
+        f"refused {dict(load.refused)} recovery {time.monotonic() - started:.1f} s"
+    )
+    return verdict, at_kill
+
+
+def test_a_worker_killed_under_load_loses_nothing_and_stores_nothing_twice(pipeline, oracle):
+    verdict, at_kill = run_with_kills(pipeline, oracle)
+
+    assert all(records > 0 for records in at_kill), "nothing was in flight at a kill: it proves nothing"
+    assert (0, 0, 0) == (verdict.missing, verdict.twice, verdict.spurious)
+    assert verdict.identity_holds
+
+
+def test_the_same_kills_lose_logs_when_the_acknowledgement_comes_before_the_write(pipeline, oracle, monkeypatch):
+    monkeypatch.setattr("tests.faults.test_kill_worker.RECOVERY_SECONDS", 20.0)
+    verdict, _ = run_with_kills(pipeline, oracle, "tests.faults.early_ack")
+
+    assert verdict.missing > 0
