@@ -22,7 +22,7 @@ from pathlib import Path
 
 from deploy.fetch import ELASTICSEARCH_VERSION, MissingTool, elasticsearch_archive, java_home, kafka_libraries
 
-_UP_SECONDS = 120  # generous: two cores may be busy with other things
+_UP_SECONDS = 300  # generous: few cores may be busy with other things
 _DOWN_SECONDS = 30
 _USER = "logsync-es"  # Elasticsearch refuses to run as root
 

@@ -7,10 +7,13 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from elastic_transport import TransportError
+
 from logsync_streams.errors import ConfigurationError
 from logsync_streams.storage.api import IndexInfo
 from logsync_streams.storage.documents import event_alias
 from logsync_streams.storage.elasticsearch_client import Answer, Connection
+from logsync_streams.storage.elasticsearch_errors import unavailable
 from logsync_streams.storage.elasticsearch_templates import (
     CUSTOM,
     INDEX_TEMPLATE,
@@ -32,8 +35,11 @@ class ElasticsearchAdmin:
         self._connection = connection
 
     async def prepare(self) -> None:
-        labels = await self._connection.known_labels()
-        for name, body in component_templates(self._connection.store, labels).items():
+        try:
+            abilities = await self._connection.abilities()
+        except TransportError as error:
+            raise unavailable(error) from error
+        for name, body in component_templates(self._connection.store, abilities).items():
             await self._demand("PUT", f"/_component_template/{name}", body)
         custom = f"/_component_template/{CUSTOM}"
         if (await self._connection.ask("GET", custom, allowed=_MISSING)).status == 404:

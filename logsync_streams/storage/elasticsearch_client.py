@@ -9,7 +9,6 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +33,19 @@ _ANY_STATUS = frozenset(range(300, 600))  # we look at the status ourselves
 _OLDEST = (7, 10)
 
 
-class Labels(Enum):
-    """How `labels.*` can be searched on this server."""
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What this server can do that others cannot.
 
-    FLATTENED = "flattened"  # the field type of that name
-    PAIRS = "pairs"  # `key=value` texts that the writer adds: OSS builds have no `flattened`
+    flattened: it has the field type of that name, for labels (OSS builds and OpenSearch have not). lists_ignored: it
+    keeps the names of fields whose values were too long to be indexed (from 7.14).
+    """
+
+    flattened: bool
+    lists_ignored: bool
+
+
+MODERN = Abilities(flattened=True, lists_ignored=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +69,12 @@ class Connection:
         self.store = store
         self._asking = asyncio.Lock()
         self._client: AsyncElasticsearch | None = None
-        self._labels = Labels.FLATTENED
+        self._abilities = MODERN
 
-    async def labels(self) -> Labels:
-        """How labels are searched on this server. Raises what `request` raises."""
+    async def abilities(self) -> Abilities:
+        """What this server can do. Raises TransportError when it does not answer."""
         await self._connected()
-        return self._labels
-
-    async def known_labels(self) -> Labels:
-        """The same. Raises Unavailable."""
-        try:
-            return await self.labels()
-        except TransportError as error:
-            raise unavailable(error) from error
+        return self._abilities
 
     async def request(
         self,
@@ -138,7 +138,7 @@ class Connection:
             raise
         if _ASSUMED not in response.meta.headers:
             # Every answer from 7.14 on carries it, a refusal too; the client's own media types work from there on.
-            self._labels = Labels.FLATTENED
+            self._abilities = MODERN
             await client.close()
             return _client(self.store, _Node)
         nodes = response.body.get("nodes", {}) if isinstance(response.body, dict) else {}
@@ -149,7 +149,7 @@ class Connection:
             if numbers < _OLDEST and "build_flavor" in node:
                 await client.close()
                 raise ConfigurationError([f"Elasticsearch {version} is too old: 7.10 or newer is needed"])
-            self._labels = Labels.FLATTENED if node.get("build_flavor") == "default" else Labels.PAIRS
+            self._abilities = Abilities(flattened=node.get("build_flavor") == "default", lists_ignored=False)
         if not nodes:
             await client.close()
             raise TransportError(f"it does not say what it is (status {response.meta.status})")

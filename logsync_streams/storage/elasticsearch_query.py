@@ -159,8 +159,14 @@ def _exists(field: str) -> Clause:
         )
     if searchable(field) is FieldType.TEXT:
         return {"exists": {"field": field}}
-    # What is too long or of another type is not indexed, but Elasticsearch keeps the names of such fields.
-    return _any([{"exists": {"field": field}}, {"term": {"_ignored": {"value": field}}}])
+    # What is too long or of another type is not indexed; Elasticsearch or the writer keeps the names of such fields.
+    return _any(
+        [
+            {"exists": {"field": field}},
+            {"term": {"_ignored": {"value": field}}},
+            {"term": {PRESENT: {"value": field}}},
+        ]
+    )
 
 
 def label_pair(key: str, value: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from logsync_streams.settings import StoreSettings
-from logsync_streams.storage.elasticsearch_client import Labels
+from logsync_streams.storage.elasticsearch_client import Abilities
 from logsync_streams.storage.mapping import FIELDS, IGNORE_ABOVE, WORD_FIELDS, FieldType
 from logsync_streams.storage.naming import ALL_INDICES
 
@@ -19,7 +19,7 @@ INDEX_TEMPLATE = "logsync-events"
 PRIORITY = 200  # above Elasticsearch's own (100 and less)
 
 # Added to a document by the writer, left out of answers. LABEL_PAIRS: "key=value" where labels cannot be `flattened`;
-# PRESENT: names of labels whose values are too long to be indexed, for Exists.
+# PRESENT: names of labels (and fields, where the server keeps no such list) with values too long to be indexed.
 LABEL_PAIRS = "logsync.label_pairs"
 PRESENT = "logsync.present"
 NOT_SHOWN = ("logsync.words", LABEL_PAIRS, PRESENT)
@@ -28,11 +28,11 @@ MAX_HITS = 10_001  # one more than a page may have tells whether there is a next
 _TOTAL_FIELDS = 500  # the mapping is closed: this is for what an operator adds
 
 
-def component_templates(store: StoreSettings, labels: Labels) -> dict[str, dict[str, Any]]:
+def component_templates(store: StoreSettings, abilities: Abilities) -> dict[str, dict[str, Any]]:
     """Name -> body of those that are put at every start."""
     return {
         SETTINGS: {"template": {"settings": index_settings(store)}, "_meta": _meta()},
-        MAPPINGS: {"template": {"mappings": mappings(labels)}, "_meta": _meta()},
+        MAPPINGS: {"template": {"mappings": mappings(abilities)}, "_meta": _meta()},
     }
 
 
@@ -68,7 +68,7 @@ def index_settings(store: StoreSettings) -> dict[str, Any]:
     }
 
 
-def mappings(labels: Labels) -> dict[str, Any]:
+def mappings(abilities: Abilities) -> dict[str, Any]:
     """An event index's mapping: closed, so that no sender can make it grow or turn a field's type."""
     properties: dict[str, Any] = {}
     for name, kind in FIELDS.items():
@@ -77,7 +77,7 @@ def mappings(labels: Labels) -> dict[str, Any]:
     for name in WORD_FIELDS.values():
         _nest(properties, name, {"type": "text", "analyzer": "whitespace"})
     _nest(properties, PRESENT, {"type": "keyword", "doc_values": False})
-    if labels is Labels.FLATTENED:
+    if abilities.flattened:
         properties["labels"] = {"type": "flattened", "ignore_above": IGNORE_ABOVE}
     else:
         properties["labels"] = {"type": "object", "enabled": False}

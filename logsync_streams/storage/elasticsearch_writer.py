@@ -11,12 +11,12 @@ from elastic_transport import TransportError
 from logsync_streams.errors import ConfigurationError, LogSyncError
 from logsync_streams.storage import values
 from logsync_streams.storage.api import DUPLICATE, Document, Outcome, Reaction
-from logsync_streams.storage.elasticsearch_client import Connection, Labels
+from logsync_streams.storage.elasticsearch_client import Abilities, Connection
 from logsync_streams.storage.elasticsearch_errors import classify_failure, classify_item, classify_request
 from logsync_streams.storage.elasticsearch_generations import Generations
 from logsync_streams.storage.elasticsearch_query import label_pair
 from logsync_streams.storage.elasticsearch_templates import LABEL_PAIRS, PRESENT
-from logsync_streams.storage.mapping import IGNORE_ABOVE, LABELS
+from logsync_streams.storage.mapping import FIELDS, IGNORE_ABOVE, LABELS, FieldType
 
 _MAX_ID_BYTES = 512  # Elasticsearch refuses the whole request for a longer one
 _FILTER = "items.create.status,items.create._index,items.create.error"
@@ -58,7 +58,7 @@ class ElasticsearchWriter:
         await self._connection.close()
 
     async def _bulk(self, documents: list[Document]) -> list[Outcome]:
-        body = bulk_body(documents, await self._connection.labels())
+        body = bulk_body(documents, await self._connection.abilities())
         answer = await self._connection.request("POST", "/_bulk", params={"filter_path": _FILTER}, body=body)
         if answer.status >= 300:
             refused = classify_request(answer.status, answer.body)
@@ -72,7 +72,7 @@ class ElasticsearchWriter:
         return await self._generations.settled(documents, [item.get("_index", "") for item in created], outcomes)
 
 
-def bulk_body(documents: Sequence[Document], labels: Labels) -> bytes:
+def bulk_body(documents: Sequence[Document], abilities: Abilities) -> bytes:
     """The request: an action line and the document's own bytes for each, with what only the search needs added."""
     lines: list[bytes] = []
     actions: dict[str, bytes] = {}
@@ -84,15 +84,22 @@ def bulk_body(documents: Sequence[Document], labels: Labels) -> bytes:
         body = document.body
         if b"\n" in body:  # between JSON's tokens only: within texts it is escaped
             body = body.replace(b"\n", b" ")
-        if (labels is Labels.PAIRS or len(body) > IGNORE_ABOVE) and b'"labels"' in body:
-            body = with_search_fields(body, labels)
+        if _needs_search_fields(body, abilities):
+            body = with_search_fields(body, abilities)
         lines += (action, orjson.dumps(document.id), b"}}\n", body, b"\n")
     return b"".join(lines)
 
 
-def with_search_fields(body: bytes, labels: Labels) -> bytes:
-    """The document with the fields that find its labels where the mapping cannot. Bytes that are no JSON stay as they
-    are: the server's refusal is the one that counts.
+def _needs_search_fields(body: bytes, abilities: Abilities) -> bool:
+    """Whether it may. Parsing costs more than sending: where nothing can be too long, the bytes are not looked into."""
+    if not abilities.flattened and b'"labels"' in body:
+        return True
+    return len(body) > IGNORE_ABOVE and (not abilities.lists_ignored or b'"labels"' in body)
+
+
+def with_search_fields(body: bytes, abilities: Abilities) -> bytes:
+    """The document with the fields that find what the mapping cannot. Bytes that are no JSON stay as they are: the
+    server's refusal is the one that counts.
     """
     try:
         parsed = orjson.loads(body)
@@ -106,8 +113,14 @@ def with_search_fields(body: bytes, labels: Labels) -> bytes:
         text = values.keyword(value)
         if text is None:
             present.add(LABELS + key)
-        elif labels is Labels.PAIRS:
+        elif not abilities.flattened:
             pairs.add(label_pair(key, text))
+    if not abilities.lists_ignored:
+        present.update(
+            name
+            for name, kind in FIELDS.items()
+            if kind is FieldType.KEYWORD and None in map(values.keyword, values.leaves(parsed, name))
+        )
     added: dict[str, Any] = {}
     if present:
         added[PRESENT] = sorted(present)
