@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 # What an event costs in memory beside its bytes, so that many tiny ones are bounded as well.
 _MEMORY_OVERHEAD_BYTES = 64
+_HAND_OVER_SHARE = 0.8  # of the time to stop; the rest is for closing the connections
 _RETRY_FIRST_SECONDS = 0.2
 _RETRY_LONGEST_SECONDS = 2.0
 
@@ -108,7 +109,7 @@ class KafkaPublisher:
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         self._flush()
         if self._deliveries:
-            await asyncio.wait(list(self._deliveries), timeout=timeout_seconds)
+            await asyncio.wait(list(self._deliveries), timeout=timeout_seconds * _HAND_OVER_SHARE)
         left = list(self._deliveries.items())
         for task, _ in left:
             task.cancel()
