@@ -25,7 +25,7 @@ FIND_PYTHON = \
 PARTS := setup.cfg constraints.txt pyproject.toml
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help run test test-fast test-real test-faults check format stack stack-stop bench lock
+.PHONY: help run test test-fast test-real test-faults check format stack stack-stop bench documents lock
 
 help:  ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,10 +44,10 @@ stack-stop: $(VENV)/.ready-to-test  ## Stop them
 test: test-fast test-real test-faults  ## Everything: the three below; starts and stops its own servers
 
 test-fast: $(VENV)/.ready-to-test  ## Unit, property and contract tests that need no server: seconds
-	$(BIN)/python -m pytest tests -m 'not real and not faults and not browser and not embedded' $(ARGS)
+	$(BIN)/python -m pytest tests -m 'not real and not faults and not browser and not embedded and not install' $(ARGS)
 
 test-real: $(VENV)/.ready-to-test  ## End to end: embedded parts, a browser, real Kafka and Elasticsearch
-	$(BIN)/python -m pytest tests -m '(real or browser or embedded) and not faults' $(ARGS)
+	$(BIN)/python -m pytest tests -m '(real or browser or embedded or install) and not faults' $(ARGS)
 
 test-faults: $(VENV)/.ready-to-test  ## Kill and break things under load, then count
 	$(BIN)/python -m pytest tests -m faults $(ARGS)
@@ -64,6 +64,9 @@ format: $(VENV)/.ready-to-test  ## Format the code, and mend what ruff can mend
 
 bench: $(VENV)/.ready-to-test  ## Measure (ROW=P2 for one row); figures go to bench/RESULTS.md
 	$(BIN)/python -m bench $(ROW) $(ARGS)
+
+documents: $(VENV)/.ready-to-test  ## Write the tables of the README anew, from the code
+	$(BIN)/python -m tests.documents
 
 lock: $(VENV)/.ready-to-test  ## Write constraints.txt anew: the newest versions that setup.cfg allows
 	@set -e; \

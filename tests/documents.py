@@ -38,16 +38,24 @@ TABLES = {"settings": settings_table, "metrics": metrics_table}
 
 def table_in(text: str, name: str) -> str:
     """What stands between the marks of a table. ValueError when the marks are missing."""
-    found = re.search(rf"<!-- {name}: .*? -->\n(.*?)\n<!-- end of {name} -->", text, re.DOTALL)
+    found = re.search(_between(name), text, re.DOTALL)
     if found is None:
         raise ValueError(f"the README has no place for the table of {name}")
-    return found[1].strip()
+    return found[2]
 
 
 def with_tables(text: str) -> str:
+    """The text with every table as the code has it."""
     for name, make in TABLES.items():
-        text = text.replace(table_in(text, name), make())
+        before, _, rest = text.partition(f"<!-- {name}: ")
+        mark, _, rest = rest.partition("\n")
+        _, end, after = rest.partition(f"\n<!-- end of {name} -->")
+        text = f"{before}<!-- {name}: {mark}\n{make()}{end}{after}"
     return text
+
+
+def _between(name: str) -> str:
+    return rf"(<!-- {name}: [^\n]* -->\n)(.*?)(\n<!-- end of {name} -->)"
 
 
 def _code(text: str) -> str:

@@ -1,0 +1,103 @@
+"""The documents say what the code does: tables, routes, commands, links."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from starlette.routing import Route
+from typer.main import get_command
+
+from logsync_streams.cli.commands import application
+from logsync_streams.collector import http
+from logsync_streams.collector.publisher import MemoryPublisher
+from logsync_streams.query.app import create_app
+from logsync_streams.settings import described, load
+from logsync_streams.storage.memory import MemoryStore
+from tests.documents import README, ROOT, TABLES, table_in
+
+DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_tables_of_the_readme_are_those_of_the_code(name):
+    assert TABLES[name]() == table_in(README.read_text(), name), "run `make documents`"
+
+
+def test_the_readme_names_every_route():
+    settings = load({})
+    apps = [http.create_app(MemoryPublisher(lambda: 0), settings.collector), create_app(MemoryStore(), settings)]
+    routes = {route.path for app in apps for route in app.routes if isinstance(route, Route)}
+    named = set(re.findall(r"`(?:GET |POST )?(/[^`\s]*)`", section("HTTP")))
+
+    assert routes - named == set()
+
+
+def section(title: str) -> str:
+    found = re.search(rf"^## {title}\n(.*?)^## ", README.read_text(), re.DOTALL | re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_between_the_documents_lead_somewhere(document):
+    text = document.read_text()
+    targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if not target.startswith("http")]
+    broken = [target for target in targets if not leads_somewhere(document, target)]
+
+    assert broken == []
+
+
+def leads_somewhere(document: Path, target: str) -> bool:
+    name, _, anchor = target.partition("#")
+    path = (document.parent / name) if name else document
+    if not anchor:
+        return path.exists()
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return anchor in {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_logsync_command_in_the_documents_exists():
+    known = get_command(application).commands  # type: ignore[attr-defined]
+    named = {word for path in DOCUMENTS for word in re.findall(r"(?:^|[`/ ])logsync ([a-z][a-z-]+)", code_in(path))}
+
+    assert named - set(known) == set()
+
+
+def code_in(path: Path) -> str:
+    text = path.read_text()
+    return "\n".join(re.findall(r"^    .*$|`[^`\n]+`", text, re.MULTILINE))
+
+
+def test_every_make_target_in_the_readme_exists():
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"make ([a-z][a-z-]*)", code_in(README)))
+
+    assert named - targets == set()
+
+
+def test_every_make_target_has_a_line_of_help():
+    makefile = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony is not None
+    helped = set(re.findall(r"^([a-z][a-z-]*):.*?## ", makefile, re.MULTILINE))
+
+    assert set(phony[1].split()) == helped
+
+
+def test_every_folder_in_the_readme_exists():
+    missing = [name for name in re.findall(r"`([a-z_]+)/`", section("Where things are")) if not found(name)]
+
+    assert missing == []
+
+
+def found(name: str) -> bool:
+    return (ROOT / name).is_dir() or (ROOT / "logsync_streams" / name).is_dir()
+
+
+def test_every_variable_in_the_documents_is_a_setting():
+    known = {name for name, _, _ in described()} | {"LOGSYNC_CONFIG", "LOGSYNC_REQUIRE_REAL"}
+    named = {word for path in DOCUMENTS for word in re.findall(r"LOGSYNC_[A-Z_]*[A-Z]", path.read_text())}
+
+    assert named - known == set()
