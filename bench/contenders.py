@@ -102,7 +102,7 @@ def _our_version() -> str:
     git = shutil.which("git")
     if git is None:
         return "unknown"
-    done = subprocess.run([git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    done = subprocess.run([git, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     return f"commit {done.stdout.strip()}"
 
 
