@@ -139,7 +139,7 @@ class Server(abc.ABC):
         self._signal(signal.SIGCONT)
         deadline = time.monotonic() + _DOWN_SECONDS
         # Elasticsearch's launcher may end before the server that it started.
-        while time.monotonic() < deadline and (self._process.poll() is None or _group_lives(self._process.pid)):
+        while time.monotonic() < deadline and (self._process.poll() is None or group_lives(self._process.pid)):
             time.sleep(0.05)
         self._signal(signal.SIGKILL)
         self._process.wait()
@@ -303,7 +303,7 @@ def _unpack(archive: Path, folder: Path) -> None:
                 (folder / entry.filename).chmod(mode)
 
 
-def _group_lives(group: int) -> bool:
+def group_lives(group: int) -> bool:
     """True while a process of this group runs; one that has ended and waits for its parent does not count."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
