@@ -51,6 +51,8 @@ class EmbeddedStore(EmbeddedReader):
     # ------------------------------------------------------------------------------------------------- EventWriter
 
     async def write(self, documents: Sequence[Document]) -> list[Outcome]:
+        if self._held.closed:
+            return [Outcome(Reaction.HOLD, "store_closed", "the embedded store is closed")] * len(documents)
         try:
             return await self._in_thread(self._changing, lambda: self._write(documents))
         except Unavailable as error:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import heapq
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 import orjson
 
-from logsync_streams.errors import ConfigurationError, Unavailable
+from logsync_streams.errors import ConfigurationError, InvalidQuery, Unavailable
 from logsync_streams.storage.api import Hit, Page, SearchRequest
 from logsync_streams.storage.documents import hit
 from logsync_streams.storage.embedded_index import IndexFolder
+from logsync_streams.storage.embedded_schema import split_id
 from logsync_streams.storage.evaluate import check
 from logsync_streams.storage.naming import parse_index
 
@@ -43,6 +44,7 @@ class EmbeddedReader:
 
     async def search(self, request: SearchRequest) -> Page:
         check(request.query)
+        _check_places(request)
         return await self._in_thread(self._readers, lambda: self._search(request))
 
     async def get(self, id: str) -> Hit | None:
@@ -63,8 +65,7 @@ class EmbeddedReader:
 
     def _search(self, request: SearchRequest) -> Page:
         total, pages = 0, []
-        for index in self._folders():
-            count, found = index.search(request, request.limit + 1)
+        for index, (count, found) in self._ask(lambda index: index.search(request, request.limit + 1)):
             total += count
             pages.append([(one.place, str(index.name), one.body) for one in found])
         merged = heapq.merge(*pages, key=lambda one: one[0], reverse=request.order == "desc")
@@ -74,18 +75,35 @@ class EmbeddedReader:
         return Page(hits=hits, total=total, relation="eq", cursor=first[request.limit - 1][0] if more else None)
 
     def _get(self, id: str) -> Hit | None:
-        for index in reversed(self._folders()):
-            found = index.get(id)
+        for index, found in self._ask(lambda index: index.get(id)):
             if found is not None:
                 return hit(str(index.name), found.place, orjson.loads(found.body))
         return None
 
     def _existing(self, names: Collection[str], ids: Collection[str]) -> set[str]:
         found: set[str] = set()
-        for index in self._folders():
-            if str(index.name) in names or index.name.alias in names:
-                found |= index.existing(ids)
+        for _, some in self._ask(lambda index: index.existing(ids), among=names):
+            found |= some
         return found
+
+    def _ask(
+        self, question: Callable[[IndexFolder], T], *, among: Collection[str] | None = None
+    ) -> Iterator[tuple[IndexFolder, T]]:
+        """The answers of all indices, or of those named by themselves or by their alias. Raises Unavailable."""
+        for index in self._folders():
+            if among is not None and str(index.name) not in among and index.name.alias not in among:
+                continue
+            try:
+                try:
+                    answer = question(index)
+                except (OSError, ValueError):
+                    # A merge of the writer may take away files between our look at the index and their opening.
+                    answer = question(index)
+            except (OSError, ValueError) as error:
+                if not index.path.exists():
+                    continue  # dropped meanwhile
+                raise unreadable_folder(index.path, error) from error
+            yield index, answer
 
     def _folders(self) -> list[IndexFolder]:
         """All indices, by name. Raises Unavailable when the store is not there or an index cannot be read."""
@@ -127,7 +145,25 @@ def _open(path: Path) -> IndexFolder | None:
     except (OSError, ValueError, KeyError) as error:
         if not path.exists():
             return None  # dropped a moment ago
-        raise Unavailable(
-            f"the index folder {str(path)!r} of the embedded store cannot be read: {error}; restore it from a copy, or "
-            "move it away to go on without its logs, then start again"
-        ) from error
+        raise unreadable_folder(path, error) from error
+
+
+def unreadable_folder(path: Path, error: Exception) -> Unavailable:
+    """What to say of an index that cannot be read."""
+    return Unavailable(
+        f"the index folder {str(path)!r} of the embedded store cannot be read: {error}; restore it from a copy, or "
+        "move it away to go on without its logs, then start again"
+    )
+
+
+def _check_places(request: SearchRequest) -> None:
+    """Raises InvalidQuery for times and cursors that are in no index."""
+    cursor_time = request.after.timestamp if request.after else None
+    for time in (request.start, request.end, cursor_time):
+        if time is not None and not -(2**63) <= time < 2**63:
+            raise InvalidQuery(f"the time {time} is out of reach")
+    if request.after is not None:
+        try:
+            split_id(request.after.id)
+        except ValueError:
+            raise InvalidQuery("the cursor is none that this store gave out") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from logsync_streams.storage import values
@@ -24,7 +25,10 @@ def random_query(rng: random.Random, documents: list[dict[str, Any]], depth: int
         parts = [random_query(rng, documents, depth - 1) for _ in range(rng.randint(2, 3))]
         return rng.choice([And(tuple(parts)), Or(tuple(parts)), Not(parts[0]), And((parts[0], Not(parts[1])))])
     document = rng.choice(documents)
-    return rng.choice([_text, _text, _prefix, _value, _value, _range, _label, _exists, _all])(rng, document)
+    makers: list[Callable[[random.Random, dict[str, Any]], Query]] = [
+        *(_text, _text, _prefix, _value, _value, _range, _label, _exists, _all)
+    ]
+    return rng.choice(makers)(rng, document)
 
 
 def _all(rng: random.Random, document: dict[str, Any]) -> Query:

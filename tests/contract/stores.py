@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ CAPABILITIES = {
 
 @dataclass
 class Opened:
-    """A store with nothing in it. reopen: closes it and opens it again on the same data; `store` is the new one then."""
+    """A store with nothing in it. reopen: closes it and opens it again on the same data; `store` is then the new."""
 
     store: Store
     open_again: Callable[[], Awaitable[Store]]
@@ -76,9 +74,9 @@ async def embedded(request: pytest.FixtureRequest) -> AsyncIterator[Opened]:
 
 def subjects() -> dict[str, Subject]:
     """All stores by name; those of Elasticsearch from their own module."""
-    if importlib.util.find_spec("tests.contract.elasticsearch_stores") is None:  # not written yet
-        return STORES
-    return STORES | importlib.import_module("tests.contract.elasticsearch_stores").STORES
+    from tests.contract.elasticsearch_stores import STORES as SERVERS
+
+    return STORES | SERVERS
 
 
 STORES: dict[str, Subject] = {
