@@ -174,7 +174,10 @@ def test_an_installed_logsync_works_in_another_folder(installed, tmp_path):
 @pytest.mark.install
 def test_an_installed_logsync_finds_the_files_that_belong_to_it(installed, tmp_path):
     done = elsewhere(installed, tmp_path, "logsync", "check-config")
-    page = "import importlib.resources as r; print(r.files('logsync_streams.query').joinpath('static/index.html').is_file())"
+    page = (
+        "import logsync_streams.query, pathlib\n"
+        "print((pathlib.Path(logsync_streams.query.__file__).parent / 'static/index.html').is_file())"
+    )
     found = elsewhere(installed, tmp_path, "python", "-c", page)
 
     assert done.returncode == 0, done.stderr
