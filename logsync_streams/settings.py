@@ -22,7 +22,14 @@ from logsync_streams.errors import ConfigurationError
 
 PREFIX = "LOGSYNC_"
 # Read by the test suite and the tools around it, not by the product.
-_NOT_SETTINGS = {"LOGSYNC_CONFIG", "LOGSYNC_REQUIRE_REAL", "LOGSYNC_TEST_SEED", "LOGSYNC_TEST_TIES", "LOGSYNC_CACHE"}
+_NOT_SETTINGS = {
+    "LOGSYNC_CONFIG",
+    "LOGSYNC_REQUIRE_REAL",
+    "LOGSYNC_TEST_SEED",
+    "LOGSYNC_TEST_TIES",
+    "LOGSYNC_TEST_ELASTICSEARCH",
+    "LOGSYNC_CACHE",
+}
 
 
 def _split(value: Any) -> Any:

@@ -23,7 +23,9 @@ def random_query(rng: random.Random, documents: list[dict[str, Any]], depth: int
     """A valid query of any nodes, at most `depth` deep."""
     if depth > 1 and rng.random() < 0.45:
         parts = [random_query(rng, documents, depth - 1) for _ in range(rng.randint(2, 3))]
-        return rng.choice([And(tuple(parts)), Or(tuple(parts)), Not(parts[0]), And((parts[0], Not(parts[1])))])
+        both, either = And(tuple(parts)), Or(tuple(parts))
+        choices: list[Query] = [both, either, Not(parts[0]), And((parts[0], Not(parts[1])))]
+        return rng.choice(choices)
     document = rng.choice(documents)
     makers: list[Callable[[random.Random, dict[str, Any]], Query]] = [
         *(_text, _text, _prefix, _value, _value, _range, _label, _exists, _all)
