@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ import structlog
 
 from logsync_streams.errors import Unavailable
 from logsync_streams.storage.api import All, Cursor, Equals, Hit, Page, SearchRequest
-from logsync_streams.storage.elasticsearch_client import Connection
+from logsync_streams.storage.elasticsearch_client import Answer, Connection
 from logsync_streams.storage.elasticsearch_generations import held_ids, indices_behind
 from logsync_streams.storage.elasticsearch_query import search_body
 from logsync_streams.storage.naming import ALL_INDICES
@@ -23,6 +24,8 @@ _PARAMS = {
     "allow_no_indices": "true",
     "allow_partial_search_results": "false",  # a shard's logs missing without a word would be a wrong answer
 }
+_SEARCH = f"/{ALL_INDICES}/_search"
+_STARTING_TRIES, _STARTING_PAUSE_SECONDS = 15, 0.2
 
 
 class ElasticsearchReader:
@@ -64,7 +67,7 @@ class ElasticsearchReader:
     async def _search(self, body: dict[str, Any]) -> dict[str, Any]:
         """`hits` of the answer. Raises Unavailable, also for an answer that is not complete."""
         try:
-            answer = await self._connection.ask("POST", f"/{ALL_INDICES}/_search", params=_PARAMS, body=body)
+            answer = await self._asked(body)
         except Unavailable as error:
             log.warning("search_failed", detail=error.detail)
             raise
@@ -72,6 +75,15 @@ class ElasticsearchReader:
             raise Unavailable("the store did not answer completely in time")
         hits: dict[str, Any] = answer.body.get("hits", {})
         return hits
+
+    async def _asked(self, body: dict[str, Any]) -> Answer:
+        # A day's index that was made a moment ago has no shard to ask yet, and then the whole search is refused.
+        for _ in range(_STARTING_TRIES):
+            answer = await self._connection.ask("POST", _SEARCH, params=_PARAMS, body=body, allowed=frozenset({503}))
+            if answer.status != 503:
+                return answer
+            await asyncio.sleep(_STARTING_PAUSE_SECONDS)
+        return await self._connection.ask("POST", _SEARCH, params=_PARAMS, body=body)
 
 
 def _hit(found: dict[str, Any]) -> Hit:
