@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import chain
 from typing import Protocol
 
 from agents.count import Tally, count, counted_level
@@ -24,7 +25,7 @@ from logsync_streams.dead_letter import DeadLetterRecord
 from logsync_streams.enriched import Counts, Enriched
 from logsync_streams.envelope import Decoded, RawRecord
 from logsync_streams.errors import DeadLetter
-from logsync_streams.events import event_id, foreign_record_id, receive_day
+from logsync_streams.events import event_id, receive_day
 from logsync_streams.settings import FilterRule
 from logsync_streams.storage.naming import alias_name
 
@@ -40,6 +41,7 @@ class Outcome:
     received: int = 0
     foreign: int = 0
     documents: list[tuple[str, bool, bytes]] = field(default_factory=list)  # target, keyed, body; in source order
+    replayed: list[tuple[str, bool, int, bytes]] = field(default_factory=list)  # the same with attempts before body
     dropped: Counter[str] = field(default_factory=Counter)  # filter rule -> events
     dead: list[DeadLetterRecord] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
@@ -50,6 +52,7 @@ class Outcome:
         self.received += other.received
         self.foreign += other.foreign
         self.documents += other.documents
+        self.replayed += other.replayed
         self.dropped += other.dropped
         self.dead += other.dead
         self.processed += other.processed
@@ -96,6 +99,9 @@ class Processor:
                 outcome.received += 1
                 outcome.dead.append(_undecodable(record, reason))
                 continue
+            if found.origin.attempts:  # a replay keeps the receive time, and with it the index, of its first try
+                decoded.append(found)
+                continue
             received_at = self.receive_time(found.received_at, record.timestamp)
             decoded.append(found if received_at == found.received_at else replace(found, received_at=received_at))
         return decoded
@@ -123,7 +129,10 @@ class Processor:
                 target = targets[day, dataset] = alias_name(dataset, day)
             outcome.processed[service or NO_SERVICE, counted_level(event)] += 1
             body = document(event, dataset, keep_original=self.keep_original)
-            outcome.documents.append((target, event.origin.keyed, body))
+            if event.origin.attempts:
+                outcome.replayed.append((target, event.origin.keyed, event.origin.attempts, body))
+            else:
+                outcome.documents.append((target, event.origin.keyed, body))
         return outcome
 
     async def _alone(self, one: Decoded, assignments: Mapping[date, Assignment]) -> Outcome:
@@ -137,10 +146,11 @@ class Processor:
 
     def enriched(self, outcome: Outcome, topic: str, partition: int, first: int, last: int) -> list[Enriched]:
         """The records of `logs-enriched` for a range of source offsets: by target, split by bytes."""
-        groups: dict[tuple[str, bool], list[list[bytes]]] = {}
-        sizes: dict[tuple[str, bool], int] = {}
-        for target, keyed, body in outcome.documents:
-            key = (target, keyed)
+        groups: dict[tuple[str, bool, int], list[list[bytes]]] = {}
+        sizes: dict[tuple[str, bool, int], int] = {}
+        fresh = ((target, keyed, 0, body) for target, keyed, body in outcome.documents)
+        for target, keyed, attempts, body in chain(fresh, outcome.replayed):
+            key = (target, keyed, attempts)
             parts = groups.setdefault(key, [[]])
             size = sizes.get(key, 0) + len(body) + 1
             if parts[-1] and size > self.max_enriched_bytes:
@@ -148,9 +158,9 @@ class Processor:
                 size = len(body) + 1
             parts[-1].append(body)
             sizes[key] = size
-        pieces = [(target, keyed, part) for (target, keyed), parts in groups.items() for part in parts]
+        pieces = [(*key, part) for key, parts in groups.items() for part in parts]
         if not pieces:
-            pieces = [("", False, [])]
+            pieces = [("", False, 0, [])]
         counts = Counts(outcome.received, outcome.dropped.total(), len(outcome.dead))
         return [
             Enriched(
@@ -164,8 +174,9 @@ class Processor:
                 parts=len(pieces),
                 counts=counts if number == 0 else Counts(),
                 documents=tuple(part),
+                attempts=attempts,
             )
-            for number, (target, keyed, part) in enumerate(pieces)
+            for number, (target, keyed, attempts, part) in enumerate(pieces)
         ]
 
     @staticmethod
@@ -182,13 +193,12 @@ def _singles(record: Decoded) -> list[Decoded]:
 
 
 def _undecodable(record: RawRecord, reason: DeadLetter) -> DeadLetterRecord:
-    value = record.value or b""
-    identity = foreign_record_id(record.topic, record.partition, record.offset, record.timestamp, value)
+    known = envelope.identity(record)
     return DeadLetterRecord(
-        event_id=event_id(identity, 0),
-        value=value,
+        event_id=event_id(known.id, 0),
+        value=record.value or b"",
         holds="original",
-        received_at=record.timestamp,
+        received_at=known.received_at,
         format="",
         source="kafka",
         peer="",
@@ -200,6 +210,7 @@ def _undecodable(record: RawRecord, reason: DeadLetter) -> DeadLetterRecord:
         partition=record.partition,
         offset=record.offset,
         index=0,
+        attempts=known.attempts + 1,
     )
 
 
@@ -220,5 +231,7 @@ def _dead_event(record: Decoded, index: int, stage: str, reason: DeadLetter) -> 
         topic=origin.topic,
         partition=origin.partition,
         offset=origin.offset,
-        index=index,
+        index=int(record.ids[index].rpartition("-")[2]),
+        attempts=origin.attempts + 1,
+        keyed=origin.keyed,
     )

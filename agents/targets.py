@@ -68,6 +68,18 @@ class Targets:
                 known[target] = [IndexName(name.dataset, name.day, 1)]
         return expired
 
+    async def closed(self, targets: Collection[str]) -> set[str]:
+        """Those of the targets that do not exist and are not made: their day is outside the write horizon. Raises
+        Unavailable.
+        """
+        first, last = write_horizon(self._now(), self._retention_days)
+        known = await self._known()
+        if any(target not in known for target in targets):
+            await self.refresh()  # another process may have made them
+            known = await self._known()
+        names = {target: parse_index(target) for target in targets if target not in known}
+        return {target for target, name in names.items() if name is None or not first <= name.day <= last}
+
     async def open_next(self, target: str) -> None:
         """The archive blocked the target's index: open the next generation unless another worker has. Unavailable."""
         await self.refresh()

@@ -32,7 +32,8 @@ class Enriched:
     """One record. target: the write alias, "" when there are no documents. first, last: source offsets, inclusive.
 
     keyed: the ids may have been stored under yesterday's target too. part of parts: 0-based. counts: of the whole
-    range, all zero on other than the first part. documents: JSON objects, one line each.
+    range, all zero on other than the first part. documents: JSON objects, one line each. attempts: how often these
+    documents' events failed before; above 0 when they were replayed from the dead letters.
     """
 
     target: str
@@ -45,17 +46,20 @@ class Enriched:
     parts: int
     counts: Counts
     documents: tuple[bytes, ...]
+    attempts: int = 0
 
 
 def encode(record: Enriched) -> tuple[bytes, list[tuple[str, bytes]]]:
     """The value and the headers of the Kafka record."""
     counts = record.counts
+    replayed = [("logsync-attempts", str(record.attempts).encode())] if record.attempts else []
     return b"\n".join(record.documents), [
         ("logsync-target", record.target.encode()),
         ("logsync-range", f"{record.topic}:{record.partition}:{record.first}:{record.last}".encode()),
         ("logsync-keyed", b"1" if record.keyed else b"0"),
         ("logsync-part", f"{record.part}/{record.parts}".encode()),
         ("logsync-counts", f"{counts.received}/{counts.filtered}/{counts.dead}".encode()),
+        *replayed,
     ]
 
 
@@ -77,6 +81,7 @@ def decode(value: bytes | None, headers: Headers) -> Enriched:
             parts=int(parts),
             counts=Counts(int(received), int(filtered), int(dead)),
             documents=tuple(value.split(b"\n")) if value else (),
+            attempts=int(named.get("logsync-attempts", b"0")),
         )
     except (KeyError, ValueError) as error:
         raise DeadLetter("undecodable", f"not a record of logs-enriched: {error!r}") from error

@@ -28,6 +28,7 @@ VERSION = b"1"
 MAX_EVENTS = 500
 MAX_BYTES = 256 * 1024
 _VERSION_HEADER = "logsync-envelope"
+_ATTEMPTS_HEADER = "logsync-attempts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Envelope:
     id: 32 hex digits of a UUIDv7. received_at: epoch ms, our clock. source: the kind of door. format: the parser's
     key. peer: the sender's address. events: bytes as received, at most MAX_EVENTS. key: the hash of the sender's
     idempotency key or ""; first_index: the index of the first event within the sender's request (only keyed).
+    attempts: how often these events failed before. Above 0 it is a replay: id and first_index then give the ids that
+    the events have had from the beginning, whatever the key, and received_at stands as it is.
     """
 
     id: str
@@ -47,12 +50,13 @@ class Envelope:
     events: tuple[bytes, ...]
     key: str = ""
     first_index: int = 0
+    attempts: int = 0
 
     def event_ids(self) -> list[str]:
         """The ids of the events, in order; a pure function of the envelope, so that redelivery repeats them."""
-        if self.key:
+        if self.key and not self.attempts:
             return [keyed_event_id(self.key, self.first_index + i, data) for i, data in enumerate(self.events)]
-        return [event_id(self.id, i) for i in range(len(self.events))]
+        return [event_id(self.id, self.first_index + i) for i in range(len(self.events))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,11 @@ def encode(envelope: Envelope) -> tuple[bytes, list[tuple[str, bytes]]]:
         ("logsync-events", str(len(envelope.events)).encode()),
     ]
     if envelope.key:
-        headers += [("logsync-key", envelope.key.encode()), ("logsync-first-index", str(envelope.first_index).encode())]
+        headers += [("logsync-key", envelope.key.encode())]
+    if envelope.key or envelope.first_index:
+        headers += [("logsync-first-index", str(envelope.first_index).encode())]
+    if envelope.attempts:
+        headers += [(_ATTEMPTS_HEADER, str(envelope.attempts).encode())]
     return msgpack.packb(envelope.events, use_bin_type=True), headers
 
 
@@ -125,6 +133,7 @@ def read_envelope(value: bytes | None, headers: dict[str, bytes]) -> Envelope:
             events=tuple(events),
             key=headers.get("logsync-key", b"").decode("ascii"),
             first_index=int(headers.get("logsync-first-index", b"0")),
+            attempts=int(headers.get(_ATTEMPTS_HEADER, b"0")),
         )
     except KeyError as missing:
         raise DeadLetter("undecodable", f"envelope header {missing} is missing") from missing
@@ -143,6 +152,7 @@ def _decode_envelope(record: RawRecord, headers: dict[str, bytes]) -> Decoded:
         peer=envelope.peer,
         format=envelope.format,
         key=envelope.key,
+        attempts=envelope.attempts,
     )
     return Decoded(origin, envelope.received_at, envelope.event_ids(), envelope.events)
 
@@ -153,9 +163,45 @@ def _decode_foreign(record: RawRecord) -> Decoded:
     format_, events = split_foreign(record.value)
     if len(events) > MAX_EVENTS_PER_ENVELOPE_ID:
         raise DeadLetter("too_many_events", f"{len(events)} events in one record: at most {MAX_EVENTS_PER_ENVELOPE_ID}")
-    record_id = foreign_record_id(record.topic, record.partition, record.offset, record.timestamp, record.value)
-    origin = Origin(record.topic, record.partition, record.offset, record.timestamp, "kafka", "", format_)
-    return Decoded(origin, record.timestamp, [event_id(record_id, i) for i in range(len(events))], events)
+    known = identity(record)
+    origin = Origin(
+        record.topic, record.partition, record.offset, record.timestamp, "kafka", "", format_, attempts=known.attempts
+    )
+    return Decoded(origin, known.received_at, [event_id(known.id, i) for i in range(len(events))], events)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the ids of a record without an envelope are made from, its receive time, and how often it failed before."""
+
+    id: str
+    received_at: int
+    attempts: int = 0
+
+
+def identity(record: RawRecord) -> Identity:
+    """Of a record without an envelope: by its place, time and value; of a replayed one: as it was the first time."""
+    headers = dict(record.headers)
+    if _ATTEMPTS_HEADER in headers and _VERSION_HEADER not in headers:
+        try:
+            known = headers["logsync-id"].decode("ascii")
+            if len(bytes.fromhex(known)) == 16:
+                return Identity(known, int(headers["logsync-received-at"]), int(headers[_ATTEMPTS_HEADER]))
+        except (KeyError, ValueError):
+            pass  # no headers of ours, so no replay of ours: a foreign record like any other
+    value = record.value or b""
+    return Identity(
+        foreign_record_id(record.topic, record.partition, record.offset, record.timestamp, value), record.timestamp
+    )
+
+
+def replayed_headers(known: Identity) -> list[tuple[str, bytes]]:
+    """The headers with which `identity` knows a record without an envelope again."""
+    return [
+        ("logsync-id", known.id.encode()),
+        ("logsync-received-at", str(known.received_at).encode()),
+        (_ATTEMPTS_HEADER, str(known.attempts).encode()),
+    ]
 
 
 def split_foreign(value: bytes) -> tuple[str, list[bytes]]:

@@ -63,6 +63,7 @@ class Origin:
     topic, partition, offset: of the raw record. append_time: the record's timestamp, epoch ms. source: the kind of
     door ("http", "syslog-udp", …, "kafka" for foreign records). peer: the sender's address, "" when unknown.
     format: the key of the parser. key: 32 hex digits when the sender gave an idempotency key, else "".
+    attempts: how often the events failed before; above 0 only when they were replayed from the dead letters.
     """
 
     topic: str
@@ -73,6 +74,7 @@ class Origin:
     peer: str
     format: str
     key: str = ""
+    attempts: int = 0
 
     @property
     def keyed(self) -> bool:

@@ -57,6 +57,12 @@ def topics(kafka: KafkaSettings) -> list[Topic]:
             segment_ms=str(600_000),  # else the two hours are kept until a segment of a week is closed
             message_timestamp_type="LogAppendTime",
         ),
-        topic(DEAD_LETTERS, kafka.partitions, retention_ms="-1", max_message_bytes=str(2 * _MIB)),
+        topic(
+            DEAD_LETTERS,
+            kafka.partitions,
+            cleanup_policy="compact",  # a letter stays until a record of the same key says that it was handled
+            delete_retention_ms=str(7 * _DAY_MS),  # so long a letter that is sent again is known to be handled
+            max_message_bytes=str(2 * _MIB),
+        ),
         topic(STATE, 1, cleanup_policy="compact", min_compaction_lag_ms=str(3_600_000)),
     ]

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from logsync_streams import enriched, metrics
 from logsync_streams.dead_letter import DeadLetterRecord
 from logsync_streams.enriched import Enriched
 from logsync_streams.errors import ConfigurationError, DeadLetter, Unavailable
+from logsync_streams.events import receive_day
 from logsync_streams.storage.api import Document, EventWriter, Outcome, Reaction
 from logsync_streams.storage.naming import alias_name, parse_index
 from logsync_streams.streams.sending import send_dead
@@ -109,25 +110,46 @@ class IndexStream:
             gone = Outcome(Reaction.DEAD_LETTER, "expired", "its day was archived and dropped", "expired")
             await self._dead([(document, gone) for document in documents if document.target in expired])
             documents = [document for document in documents if document.target not in expired]
+        documents = await self._without_closed(documents)
         stored = await self._when_available(lambda: self._targets.stored_earlier(documents))
-        stored |= await self._stored_yesterday(keyed)
+        stored |= await self._stored_beside(keyed)
         fresh = [document for document in documents if document.id not in stored]
         settled = await self._indexer.settle(fresh)
         metrics.stored.inc(settled.stored)
         metrics.duplicates.inc(settled.duplicates + len(documents) - len(fresh))
 
-    async def _stored_yesterday(self, keyed: list[Document]) -> set[str]:
-        """Ids of retried requests that yesterday's index holds: their first try came before midnight."""
+    async def _without_closed(self, documents: list[Document]) -> list[Document]:
+        """The documents that can be written. A replay for a day that is past the write horizon and has no index is a
+        dead letter again: waiting for an index that nobody will make would hold everything behind it.
+        """
+        replayed = {document.target for document in documents if self._sources[document.id].attempts}
+        if not replayed:
+            return documents
+        closed = await self._when_available(lambda: self._targets.closed(replayed))
+        left = [d for d in documents if not (d.target in closed and self._sources[d.id].attempts)]
+        if len(left) < len(documents):
+            gone = Outcome(Reaction.DEAD_LETTER, "expired", "its day has no index and is too old to get one", "expired")
+            kept = {document.id for document in left}
+            await self._dead([(document, gone) for document in documents if document.id not in kept])
+        return left
+
+    async def _stored_beside(self, keyed: list[Document]) -> set[str]:
+        """Ids of retried requests that yesterday's index holds: their first try came before midnight. For a replay
+        the retry may have come after it, and is looked up in the next day's index.
+        """
         wanted: dict[str, list[str]] = {}
         for document in keyed:
-            at = received_at(document.body)
             name = parse_index(document.target)
-            if name is None or at % 86_400_000 >= self._key_window_ms:
+            if name is None:
                 continue
-            before = yesterday_of(name.day)
+            after = name.day + timedelta(days=1)
+            days = [after] if self._sources[document.id].attempts and after <= receive_day(self._now()) else []
+            if received_at(document.body) % 86_400_000 < self._key_window_ms:
+                days.append(yesterday_of(name.day))
             service = orjson.loads(document.body).get("service", {}).get("name", "")
-            dataset = (await self._assignments.of({before}))[before].dataset(service)
-            wanted.setdefault(alias_name(dataset, before), []).append(document.id)
+            for day in days:
+                dataset = (await self._assignments.of({day}))[day].dataset(service)
+                wanted.setdefault(alias_name(dataset, day), []).append(document.id)
         found: set[str] = set()
         for alias, ids in wanted.items():
             found |= await self._when_available(lambda a=alias, i=ids: self._targets.stored_yesterday(a, i))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
@@ -174,6 +196,8 @@ def _dead_document(document: Document, outcome: Outcome, source: Enriched) -> De
         partition=source.partition,
         offset=source.first,
         index=int(document.id.rpartition("-")[2]),
+        attempts=source.attempts + 1,
+        keyed=source.keyed,
     )
 
 
