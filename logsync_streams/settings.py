@@ -181,6 +181,12 @@ class WebSettings(_Group):
     max_services: int = Field(200, ge=1, le=10_000, description="service label values; the rest counts as _other")
 
 
+class DeadLetterSettings(_Group):
+    max_attempts: int = Field(
+        5, ge=1, le=1000, description="a dead letter that failed so often is not replayed any more"
+    )
+
+
 class RetentionSettings(_Group):
     policies_file: Path | None = Field(None, description="retention policies (JSON); default retention/config.json")
 
@@ -206,6 +212,7 @@ class Settings(BaseSettings):
     query: QueryHttpSettings = QueryHttpSettings()
     web: WebSettings = WebSettings()
     retention: RetentionSettings = RetentionSettings()
+    dead_letters: DeadLetterSettings = DeadLetterSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any, TypeVar
@@ -60,6 +60,9 @@ class IndexStream:
         self._dead_topic, self._now, self._key_window_ms = dead_topic, now, key_window_ms
         self._sources: dict[str, Enriched] = {}
         self._indexer = Indexer(writer, limits, on_dead=self._dead, on_blocked=self._open_next)
+        # Much poison among replays is to be expected: it must not hold what comes behind them.
+        whatever = replace(limits, poison_share=1.0)
+        self._replay_indexer = Indexer(writer, whatever, on_dead=self._dead, on_blocked=self._open_next)
         self.progress = Progress()
 
     async def run(self, stream: Any) -> None:
@@ -114,9 +117,18 @@ class IndexStream:
         stored = await self._when_available(lambda: self._targets.stored_earlier(documents))
         stored |= await self._stored_beside(keyed)
         fresh = [document for document in documents if document.id not in stored]
-        settled = await self._indexer.settle(fresh)
+        metrics.duplicates.inc(len(documents) - len(fresh))
+        replayed = [document for document in fresh if self._sources[document.id].attempts]
+        if replayed:
+            fresh = [document for document in fresh if not self._sources[document.id].attempts]
+            await self._settle(self._replay_indexer, replayed)
+        await self._settle(self._indexer, fresh)
+
+    @staticmethod
+    async def _settle(indexer: Indexer, documents: list[Document]) -> None:
+        settled = await indexer.settle(documents)
         metrics.stored.inc(settled.stored)
-        metrics.duplicates.inc(settled.duplicates + len(documents) - len(fresh))
+        metrics.duplicates.inc(settled.duplicates)
 
     async def _without_closed(self, documents: list[Document]) -> list[Document]:
         """The documents that can be written. A replay for a day that is past the write horizon and has no index is a
