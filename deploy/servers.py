@@ -113,6 +113,11 @@ class Server(abc.ABC):
         """End it at once, as a power cut would."""
         self._end(signal.SIGKILL)
 
+    def remove(self) -> None:
+        """End it and remove its folder."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def pause(self) -> None:
         """Freeze it: connections stay open and nothing answers."""
         self._signal(signal.SIGSTOP)

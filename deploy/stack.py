@@ -61,8 +61,7 @@ def start() -> int:
             print(f"{server.name}: up, its log is {server.log_path}", file=sys.stderr)
     except BaseException:  # Ctrl-C too: nothing may be left running that no pid file names
         for server in servers:
-            server.kill()
-            shutil.rmtree(server.folder, ignore_errors=True)
+            server.remove()
         _state_file().unlink(missing_ok=True)
         raise
     settings = {

@@ -20,7 +20,7 @@ from elastic_transport import (
     SerializationError,
     TransportError,
 )
-from elasticsearch import AsyncElasticsearch
+from elasticsearch import AsyncElasticsearch, UnsupportedProductError
 
 from logsync_streams.errors import ConfigurationError
 from logsync_streams.settings import StoreSettings
@@ -175,7 +175,10 @@ async def _send(
     if body is not None:
         headers["content-type"] = "application/x-ndjson" if isinstance(body, bytes) else "application/json"
     asked = client.options(ignore_status=_ANY_STATUS, request_timeout=timeout_seconds)
-    response = await asked.perform_request(method, path, params=params, headers=headers, body=body)
+    try:
+        response = await asked.perform_request(method, path, params=params, headers=headers, body=body)
+    except UnsupportedProductError as error:  # a proxy's own page, for one: what became of the request is not known
+        raise SerializationError("the answer is not Elasticsearch's") from error
     answered = response.body
     if response.meta.status < 300 and not isinstance(answered, dict):
         raise SerializationError("the answer is no JSON object")

@@ -66,6 +66,7 @@ _RETRY_TYPES = frozenset(
 )
 _OUR_WRITE_BLOCK = "FORBIDDEN/8/"
 _FLOOD_STAGE = "/12/"  # its number in "blocked by: [TOO_MANY_REQUESTS/12/…]", FORBIDDEN before 7.9
+_MAX_DETAIL = 1000  # Elasticsearch quotes the document, whole at times
 _TYPE = re.compile(r"[a-z0-9_]{1,64}")
 
 
@@ -129,19 +130,29 @@ def classify_failure(error: TransportError) -> Outcome:
     return Outcome(Reaction.RETRY, "connection", f"no answer from Elasticsearch: {error.message}")
 
 
-def unavailable(failure: TransportError | int, error_type: str = "") -> Unavailable:
-    """The same for who reads, in a sentence of ours: no text of Elasticsearch's gets out to a searcher."""
-    if isinstance(failure, ConnectionTimeout):
-        return Unavailable("the store did not answer in time")
+class StoreUnavailable(Unavailable):
+    """What a reader is told, and in `outcome` what it means for documents that wait to be written."""
+
+    def __init__(self, detail: str, outcome: Outcome, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(detail, retry_after_seconds=retry_after_seconds)
+        self.outcome = outcome
+
+
+def unavailable(failure: TransportError | int, error_type: str = "") -> StoreUnavailable:
+    """A request without an answer, or its status and error type, in a sentence of ours: no text of Elasticsearch's
+    gets out to a searcher.
+    """
     if isinstance(failure, TransportError):
-        return Unavailable("the store cannot be reached")
+        slow = isinstance(failure, ConnectionTimeout)
+        sentence = "the store did not answer in time" if slow else "the store cannot be reached"
+        return StoreUnavailable(sentence, classify_failure(failure))
+    outcome = classify_request(failure, {"error": {"type": error_type}})
     if failure in (401, 403):
-        return Unavailable(
-            f"the store refuses us (status {failure}): its user or rights are wrong", retry_after_seconds=30
-        )
+        return StoreUnavailable(f"the store refuses our user (status {failure})", outcome, retry_after_seconds=30)
     if failure == 429:
-        return Unavailable("the store is overloaded", retry_after_seconds=5)
-    return Unavailable(f"the store cannot answer now (status {failure} {error_type})".replace(" )", ")"))
+        return StoreUnavailable("the store is overloaded", outcome, retry_after_seconds=5)
+    said = f"status {failure} {error_type}".rstrip()
+    return StoreUnavailable(f"the store cannot answer now ({said})", outcome)
 
 
 def _is_document_error(error_type: str, reasons: str) -> bool:
@@ -152,4 +163,5 @@ def _is_document_error(error_type: str, reasons: str) -> bool:
 
 def _detail(error_type: str, reason: str, cause_type: str, cause_reason: str) -> str:
     said = f"{error_type}: {reason}" if error_type else reason
-    return f"{said} (because of {cause_type}: {cause_reason})" if cause_type else said
+    whole = f"{said} (because of {cause_type}: {cause_reason})" if cause_type else said
+    return whole if len(whole) <= _MAX_DETAIL else whole[:_MAX_DETAIL] + "…"

@@ -8,11 +8,16 @@ from typing import Any
 import orjson
 from elastic_transport import TransportError
 
-from logsync_streams.errors import ConfigurationError, LogSyncError
+from logsync_streams.errors import ConfigurationError
 from logsync_streams.storage import values
 from logsync_streams.storage.api import DUPLICATE, Document, Outcome, Reaction
 from logsync_streams.storage.elasticsearch_client import Abilities, Connection
-from logsync_streams.storage.elasticsearch_errors import classify_failure, classify_item, classify_request
+from logsync_streams.storage.elasticsearch_errors import (
+    StoreUnavailable,
+    classify_failure,
+    classify_item,
+    classify_request,
+)
 from logsync_streams.storage.elasticsearch_generations import Generations
 from logsync_streams.storage.elasticsearch_query import label_pair
 from logsync_streams.storage.elasticsearch_templates import LABEL_PAIRS, PRESENT
@@ -50,8 +55,8 @@ class ElasticsearchWriter:
             return _filled(documents, outcomes, classify_failure(error))
         except ConfigurationError as error:
             return _filled(documents, outcomes, Outcome(Reaction.HOLD, "configuration", str(error)))
-        except LogSyncError as error:
-            return _filled(documents, outcomes, Outcome(Reaction.RETRY, "unavailable", str(error)))
+        except StoreUnavailable as error:
+            return _filled(documents, outcomes, error.outcome)
         return [outcomes[place] for place in range(len(documents))]
 
     async def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -35,8 +34,7 @@ class SharedServers:
         """End them all and remove their data."""
         while self._running:
             _, server = self._running.popitem()
-            server.kill()
-            shutil.rmtree(server.folder, ignore_errors=True)
+            server.remove()
 
     def _server(self, name: str, make: Callable[[Path], S]) -> S:
         if name not in self._running and name not in self._missing:
@@ -44,7 +42,7 @@ class SharedServers:
             try:
                 server.start()
             except (MissingTool, OSError) as error:
-                shutil.rmtree(server.folder, ignore_errors=True)
+                server.remove()
                 self._missing[name] = str(error)
             else:
                 self._running[name] = server
