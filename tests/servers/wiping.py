@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from typing import Any
 
 
 def wipe(url: str) -> None:
@@ -17,7 +18,7 @@ def wipe(url: str) -> None:
         _delete(f"{url}/_component_template/{name}")
 
 
-def request(method: str, url: str, body: object = None) -> tuple[int, dict[str, object]]:
+def request(method: str, url: str, body: object = None) -> tuple[int, dict[str, Any]]:
     """Status and parsed body of one JSON request, whatever the status."""
     data = None if body is None else json.dumps(body).encode()
     asked = urllib.request.Request(url, data=data, method=method, headers={"content-type": "application/json"})
