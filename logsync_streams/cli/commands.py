@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from logsync_streams.cli import dlq_commands
+
 if TYPE_CHECKING:
     from logsync_streams.settings import Settings
 
@@ -23,6 +25,7 @@ topics_application = typer.Typer(help="The Kafka topics.", no_args_is_help=True)
 config_application = typer.Typer(help="The settings.", no_args_is_help=True)
 application.add_typer(topics_application, name="topics")
 application.add_typer(config_application, name="config")
+application.add_typer(dlq_commands.application, name="dlq")
 
 
 def _version(wanted: bool) -> None:

@@ -121,9 +121,11 @@ class Journal:
 async def open_journal(kafka: KafkaSettings) -> AsyncIterator[Journal]:
     """A journal on a connection of its own. Raises Unavailable."""
     # An idempotent producer is of no use any more after a record that the broker refuses for its size.
-    async with _producer(kafka, idempotent=not kafka.embedded) as producer:
-        async with _producer(kafka, idempotent=False) as for_large:
-            yield Journal(kafka, producer, for_large)
+    async with (
+        _producer(kafka, idempotent=not kafka.embedded) as producer,
+        _producer(kafka, idempotent=False) as for_large,
+    ):
+        yield Journal(kafka, producer, for_large)
 
 
 @asynccontextmanager
