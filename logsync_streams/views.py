@@ -1,4 +1,4 @@
-"""The Faust web views of a worker: `/metrics`, `/rates`, `/rates/<service>`, `/status`, `/healthz`, `/readyz`."""
+"""The Faust web views of a worker: `/metrics`, `/rates`, `/rates/<service>`, `/status`, `/search`, and its health."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import faust
+import httpx
 import orjson
 from faust.web import Request, Response, View
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -53,3 +54,14 @@ def mount(app: faust.App, *, rates: Answer, status: Answer, ready: Callable[[], 
     @app.page("/readyz")
     async def readyz(view: View, request: Request) -> Response:
         return _json(view, {"status": "ready"}) if ready() else _json(view, {"status": "starting"}, 503)
+
+
+def mount_search(app: faust.App, api: Any) -> None:
+    """`/search`: the query API's own handler, with its limits and its answers, for who only knows the worker's port."""
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app=api), base_url="http://127.0.0.1")
+
+    @app.page("/search")
+    async def search(view: View, request: Request) -> Response:
+        answer = await client.get("/api/logs/search", params=str(request.query_string).encode())
+        content_type, _, _ = answer.headers["content-type"].partition(";")
+        return view.bytes(answer.content, content_type=content_type, status=answer.status_code)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -26,6 +26,8 @@ import uvloop
 from faust.serializers import codecs
 
 from agents.enrich import enrichments, read_catalogue
+from agents.filter import Rule
+from agents.filter_file import rule_set
 from agents.horizon import by_append_time, clamped
 from agents.index import Limits
 from agents.process import Processor
@@ -44,7 +46,7 @@ from logsync_streams.streams.process import ProcessStream
 from logsync_streams.streams.rates import RatesFold
 from logsync_streams.upkeep import Upkeep
 from logsync_streams.version import VERSION
-from retention.policy import Assignment, Policies, assignment, read_policies, state_key
+from retention.policy import Assignment, assignment, datasets, read_policies, state_key
 from tables.assignments import Assignments
 
 MAX_RECORDS_IN_A_MESSAGE = 2000
@@ -92,13 +94,15 @@ def build(settings: Settings) -> Worker:
     """The apps of the chosen roles, wired. Raises ConfigurationError; connects to nothing."""
     worker = Worker(settings)
     state = open_state(settings)
-    assignments = Assignments(partial(_decide, state, read_policies(settings.retention.policies_file)))
+    policies = read_policies(settings.retention.policies_file)
+    rules = rule_set(settings.process, datasets(policies))
+    assignments = Assignments(partial(_decide, state, assignment(policies, rules.routes)))
     fold = RatesFold(settings.kafka, settings.web.max_services, now_ms)
 
     if "process" in settings.roles:
         app = worker.apps["process"] = _app("process", settings, coalesced=frozenset(settings.kafka.raw_topics))
         worker.process = ProcessStream(
-            processor(settings),
+            processor(settings, rules.rules),
             assignments,
             enriched_topic=_topic(app, topics.ENRICHED),
             counts_topic=_topic(app, topics.COUNTS),
@@ -146,12 +150,14 @@ def build(settings: Settings) -> Worker:
     views.mount(first, rates=fold.view, status=partial(status, worker), ready=upkeep.is_ready)
     if settings.query.enabled:
         reader = worker.store.reader if worker.store else open_reader(settings)
-        _serve_query(first, settings, create_app(reader, settings, rates=fold.view, now=now_ms))
+        api = create_app(reader, settings, rates=fold.view, now=now_ms)
+        views.mount_search(first, api)
+        _serve_query(first, settings, api)
     faust_commands.show_all(worker.apps.values())
     return worker
 
 
-def processor(settings: Settings) -> Processor:
+def processor(settings: Settings, rules: Sequence[Rule]) -> Processor:
     """The stages of `process` as the settings want them. Raises ConfigurationError."""
     kafka = settings.kafka
     receive_time: Callable[[int, int], int] = by_append_time
@@ -159,7 +165,7 @@ def processor(settings: Settings) -> Processor:
         receive_time = lambda received_at, _: clamped(received_at, now_ms(), kafka.raw_retention_days)  # noqa: E731  # a two-line function would say no more
     return Processor(
         parsers=PARSERS,
-        rules=settings.process.filter_rules,
+        rules=rules,
         steps=enrichments(read_catalogue(settings.process.catalogue_file)),
         keep_original=settings.process.keep_original,
         max_enriched_bytes=settings.process.max_enriched_bytes,
@@ -189,9 +195,9 @@ def status(worker: Worker) -> dict[str, Any]:
     return answer
 
 
-async def _decide(state: StateLog, policies: Policies, day: date) -> Assignment:
-    """The assignment in force on a receive day: the one recorded, else today's policies, recorded for ever."""
-    return Assignment.from_value(await state.decide(state_key(day), assignment(policies).as_value()))
+async def _decide(state: StateLog, current: Assignment, day: date) -> Assignment:
+    """The assignment in force on a receive day: the one recorded, else the current one, recorded for ever."""
+    return Assignment.from_value(await state.decide(state_key(day), current.as_value()))
 
 
 def _app(role: str, settings: Settings, coalesced: frozenset[str] = frozenset()) -> GuardedApp:
