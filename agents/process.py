@@ -16,7 +16,8 @@ from typing import Protocol
 from agents.count import Tally, count, counted_level
 from agents.document import document
 from agents.enrich import Enrichment, enrich
-from agents.filter import drop_noise
+from agents.filter import Rule, dataset_by, drop_noise, route
+from agents.filter_file import NO_ROUTES, compiled_routes
 from agents.horizon import ReceiveTime
 from agents.parse import Parser, parse
 from logsync_streams import envelope
@@ -31,6 +32,9 @@ from logsync_streams.storage.naming import alias_name
 
 
 class Assignment(Protocol):
+    @property
+    def routes(self) -> str: ...
+
     def dataset(self, service: str) -> str: ...
 
 
@@ -70,7 +74,7 @@ class Processor:
     """The stages with what they need. receive_time: see agents/horizon.py."""
 
     parsers: Mapping[str, Parser]
-    rules: Sequence[FilterRule]
+    rules: Sequence[Rule | FilterRule]
     steps: Sequence[Enrichment]
     keep_original: bool
     max_enriched_bytes: int
@@ -119,6 +123,14 @@ class Processor:
         events = parse(records, parsers=self.parsers, on_dead=dead)
         events = count(events, tally=outcome.tally)
         events = drop_noise(events, rules=self.rules, dropped=outcome.dropped)
+        days = {receive_day(record.received_at) for record in records}
+        routes = {
+            day: dataset_by(compiled_routes(assignments[day].routes))
+            for day in days
+            if assignments[day].routes != NO_ROUTES
+        }
+        if routes:
+            events = route(events, routes=routes)
         events = enrich(events, steps=self.steps)
         targets: dict[tuple[date, str], str] = {}
         async for event in events:

@@ -37,6 +37,8 @@ _TARGET = "logsync-default-2026.01.01"
 
 
 class _OneDataset:
+    routes = "[]"
+
     def dataset(self, service: str) -> str:
         return "default"
 

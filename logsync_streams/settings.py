@@ -117,6 +117,9 @@ class ProcessSettings(_Group):
         [FilterRule(name="debug_in_production", level="debug", environment="production")],
         description="what is dropped (and counted); JSON in the environment",
     )
+    filter_file: Path | None = Field(
+        None, description="filter rules (YAML): drop, keep, sample, route; in place of filter_rules"
+    )
     catalogue_file: Path | None = Field(None, description="service catalogue (YAML): owner, team, tier by service")
     keep_original: bool = Field(True, description="keep the bytes as received in event.original (not indexed)")
     max_enriched_bytes: int = Field(

@@ -280,6 +280,7 @@ def _limits(settings: Settings) -> Limits:
         retry_first_seconds=index.retry_first_seconds,
         retry_longest_seconds=index.retry_longest_seconds,
         poison_share=index.poison_share,
+        bulks_in_flight=index.bulks_in_flight,
     )
 
 

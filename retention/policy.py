@@ -20,6 +20,7 @@ import orjson
 from logsync_streams.errors import ConfigurationError
 
 DEFAULT = "default"
+NO_ROUTES = "[]"
 _KEYS = {"retention_days", "archive_to_s3", "s3_bucket"}
 
 
@@ -38,17 +39,27 @@ Policies = Mapping[str, Policy]
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The services that have a dataset of their own on one receive day: service -> dataset."""
+    """What decides the dataset of a log of one receive day.
+
+    datasets: the services that have a dataset of their own: service -> dataset. routes: the filter's routes in force,
+    JSON; they are kept whole, not by name, so that a rule that is changed later sends nothing elsewhere.
+    """
 
     datasets: Mapping[str, str]
+    routes: str = NO_ROUTES
 
     def dataset(self, service: str) -> str:
         """The dataset of a service's logs on that day."""
         return self.datasets.get(service, DEFAULT)
 
+    def possible_datasets(self, service: str) -> set[str]:
+        """All datasets that a service's logs of that day may be in, by policy or by a route."""
+        return {self.dataset(service), *(route["dataset"] for route in orjson.loads(self.routes))}
+
     def as_value(self) -> bytes:
         """For `logs-state`."""
-        return orjson.dumps({"datasets": dict(self.datasets)}, option=orjson.OPT_SORT_KEYS)
+        content = {"datasets": dict(self.datasets), "routes": orjson.Fragment(self.routes)}
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
 
     @classmethod
     def from_value(cls, value: bytes) -> Assignment:
@@ -56,7 +67,11 @@ class Assignment:
         content = orjson.loads(value)
         if not isinstance(content, dict) or not isinstance(content.get("datasets"), dict):
             raise ValueError(f"not an assignment: {value[:200]!r}")
-        return cls({str(service): str(dataset) for service, dataset in content["datasets"].items()})
+        routes = content.get("routes", [])  # a day that was decided before there were routes has none
+        if not isinstance(routes, list) or not all(isinstance(route, dict) and "dataset" in route for route in routes):
+            raise ValueError(f"not the routes of an assignment: {value[:200]!r}")
+        datasets = {str(service): str(dataset) for service, dataset in content["datasets"].items()}
+        return cls(datasets, orjson.dumps(routes).decode())
 
 
 def dataset_name(service: str) -> str:
@@ -65,9 +80,14 @@ def dataset_name(service: str) -> str:
     return name or "service"
 
 
-def assignment(policies: Policies) -> Assignment:
-    """What the policies assign from the next day on that has no assignment yet."""
-    return Assignment({service: dataset_name(service) for service in policies if service != DEFAULT})
+def assignment(policies: Policies, routes: str = NO_ROUTES) -> Assignment:
+    """What the policies and the filter's routes (JSON) assign from the next day on that has no assignment yet."""
+    return Assignment({service: dataset_name(service) for service in policies if service != DEFAULT}, routes)
+
+
+def datasets(policies: Policies) -> frozenset[str]:
+    """The datasets that the policies define: where a route may send logs."""
+    return frozenset(DEFAULT if service == DEFAULT else dataset_name(service) for service in policies)
 
 
 def state_key(day: date) -> str:

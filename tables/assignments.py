@@ -8,7 +8,18 @@ from typing import Protocol
 
 
 class Assignment(Protocol):
-    def dataset(self, service: str) -> str: ...
+    """routes: the filter's routes in force, JSON (agents/filter_file.py)."""
+
+    @property
+    def routes(self) -> str: ...
+
+    def dataset(self, service: str) -> str:
+        """The dataset of a service's logs that no route names."""
+        ...
+
+    def possible_datasets(self, service: str) -> set[str]:
+        """All datasets that a service's logs of that day may be in."""
+        ...
 
 
 Decide = Callable[[date], Awaitable[Assignment]]

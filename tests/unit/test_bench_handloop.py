@@ -18,6 +18,8 @@ DAY = datetime.fromtimestamp(NOW_MS / 1000, UTC).date()
 
 
 class OneDataset:
+    routes = "[]"
+
     def dataset(self, service):
         return "default"
 
