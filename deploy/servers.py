@@ -190,6 +190,7 @@ class KafkaServer(Server):
             "transaction.state.log.replication.factor": "1",
             "transaction.state.log.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
+            "log.cleaner.backoff.ms": "1000",  # tests wait for compaction
             "auto.create.topics.enable": "false",  # a misspelt topic must be an error, as on a well-kept cluster
         }
         config.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
