@@ -11,17 +11,27 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from agents.aside import move_aside
+from agents.window import Window
 from logsync_streams import metrics
 from logsync_streams.errors import DeadLetter
 from logsync_streams.storage.api import Document, EventWriter, Outcome, Reaction
+from logsync_streams.storage.documents import ALIAS_MISSING, WRITE_BLOCKED
 
 log = logging.getLogger(__name__)
 
 # A smaller batch that is mostly poison says nothing about the store.
 MIN_BATCH_FOR_POISON_SHARE = 20
+# A document whose fields are refused one after the other is no log of ours.
+MAX_MOVED_FIELDS = 16
 
-OnDead = Callable[[list[tuple[Document, Outcome]]], Awaitable[None]]
+EXPIRED = Outcome(Reaction.DEAD_LETTER, "expired", "its day was archived and dropped", "expired")
+_TOO_LARGE = Outcome(Reaction.DEAD_LETTER, "too_large", "too large alone", "too_large")
+
+Letters = list[tuple[Document, Outcome]]
+OnDead = Callable[[Letters], Awaitable[None]]
 OnBlocked = Callable[[str], Awaitable[None]]
+OnMissing = Callable[[str], Awaitable[bool]]
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -34,6 +44,7 @@ class Limits:
     retry_first_seconds: float
     retry_longest_seconds: float
     poison_share: float
+    bulks_in_flight: int = 2
 
 
 @dataclass(slots=True)
@@ -43,6 +54,34 @@ class Settled:
     stored: int = 0
     duplicates: int = 0
     dead: int = 0
+
+
+@dataclass(slots=True)
+class _Bulk:
+    """One bulk request's documents on their way. originals: as they came, of those of which a field was moved."""
+
+    on_dead: OnDead
+    poison_share: float
+    settled: Settled
+    originals: dict[str, Document] = field(default_factory=dict)
+    moved: dict[str, int] = field(default_factory=dict)
+    held: int = 0
+
+    def original(self, document: Document) -> Document:
+        return self.originals.get(document.id, document)
+
+
+@dataclass(slots=True)
+class _Answers:
+    """What the answers to one request ask for."""
+
+    retry: list[Document] = field(default_factory=list)
+    at_once: list[Document] = field(default_factory=list)  # a field was moved aside: nothing to wait for
+    split: list[Document] = field(default_factory=list)
+    poison: Letters = field(default_factory=list)
+    held: list[Outcome] = field(default_factory=list)
+    blocked: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
 
 
 def bulks(documents: Sequence[Document], limits: Limits) -> list[list[Document]]:
@@ -67,101 +106,150 @@ def halves(documents: list[Document]) -> list[list[Document]]:
 
 @dataclass
 class Indexer:
-    """Writes until everything is settled.
+    """Writes until everything is settled, a few bulk requests at a time.
 
-    on_dead: takes dead letters and returns when they are in Kafka. on_blocked(target): the archive blocked the
-    target's index; opens the next generation. sleep and random: passed in for tests.
+    on_blocked(target): the archive blocked the target's index; opens the next generation. on_missing(target): the
+    target is not there any more; true when its day was dropped for ever. sleep and jitter: passed in for tests.
     """
 
     writer: EventWriter
     limits: Limits
-    on_dead: OnDead
     on_blocked: OnBlocked
+    on_missing: OnMissing
     sleep: Sleep = asyncio.sleep
     jitter: Callable[[float, float], float] = random.uniform
     _held: int = field(default=0, init=False)
+    _window: Window = field(init=False)
 
-    async def settle(self, documents: Sequence[Document]) -> Settled:
-        """Return when each document is stored, was there already, or is in the dead letters. Raises nothing but what
-        on_dead or cancellation raise: a store that is away or refuses is waited for.
+    def __post_init__(self) -> None:
+        self._window = Window(self.limits.bulks_in_flight, metrics.bulk_window.set)
+
+    async def settle(
+        self, documents: Sequence[Document], on_dead: OnDead, *, poison_share: float | None = None
+    ) -> Settled:
+        """Return when each document is stored, was there already, or is in the dead letters: a store that is away or
+        refuses is waited for. on_dead takes dead letters and returns when they are in Kafka. poison_share: another
+        than the limits'. May be called again before it has returned. Raises what on_dead raises, alone or in a group.
         """
         settled = Settled()
-        for bulk in bulks(documents, self.limits):
-            await self._settle_bulk(bulk, settled)
+        share = self.limits.poison_share if poison_share is None else poison_share
+        parts = bulks(documents, self.limits)
+        if len(parts) == 1:
+            await self._settle_bulk(parts[0], _Bulk(on_dead, share, settled))
+        else:
+            async with asyncio.TaskGroup() as group:
+                for part in parts:
+                    group.create_task(self._settle_bulk(part, _Bulk(on_dead, share, settled)))
         return settled
 
-    async def _settle_bulk(self, bulk: list[Document], settled: Settled) -> None:
-        pending, attempt = [bulk], 0
-        while pending:
-            again: list[list[Document]] = []
-            held: list[Outcome] = []
-            for part in pending:
-                outcomes = await self.writer.write(part)
-                await self._sort(part, outcomes, settled, again, held)
-            self._alarm(held)
-            pending = again
-            if pending:
-                attempt += 1
-                await self.sleep(self._pause(attempt))
-        self._alarm([])
+    async def _settle_bulk(self, documents: list[Document], bulk: _Bulk) -> None:
+        pending, attempt = [documents], 0
+        try:
+            while pending:
+                again: list[list[Document]] = []
+                held: list[Outcome] = []
+                for part in pending:
+                    # What had a field moved is written at once, as often as it takes.
+                    while part:
+                        answers = self._sorted(part, await self._write(part), bulk)
+                        await self._react(part, answers, bulk)
+                        held += answers.held
+                        again += halves(answers.split) if answers.split else []
+                        again += [answers.retry] if answers.retry else []
+                        part = answers.at_once
+                self._alarm(bulk, held)
+                pending = again
+                if pending:
+                    attempt += 1
+                    await self.sleep(self._pause(attempt))
+        finally:
+            self._alarm(bulk, [])
 
-    async def _sort(
-        self,
-        part: list[Document],
-        outcomes: list[Outcome],
-        settled: Settled,
-        again: list[list[Document]],
-        held: list[Outcome],
-    ) -> None:
-        retry: list[Document] = []
-        split: list[Document] = []
-        poison: list[tuple[Document, Outcome]] = []
-        blocked: set[str] = set()
+    async def _write(self, part: list[Document]) -> list[Outcome]:
+        permit = await self._window.enter()
+        overloaded = True  # an answer that never came
+        try:
+            outcomes = await self.writer.write(part)
+            overloaded = any(one.reaction is Reaction.RETRY and one.reason != WRITE_BLOCKED for one in outcomes)
+        finally:
+            self._window.leave(permit, overloaded=overloaded)
+        return outcomes
+
+    def _sorted(self, part: list[Document], outcomes: list[Outcome], bulk: _Bulk) -> _Answers:
+        answers = _Answers()
         for document, outcome in zip(part, outcomes, strict=True):
             reaction = outcome.reaction
             if reaction is Reaction.STORED:
-                settled.stored += 1
+                bulk.settled.stored += 1
             elif reaction is Reaction.DUPLICATE:
-                settled.duplicates += 1
+                bulk.settled.duplicates += 1
             elif reaction is Reaction.DEAD_LETTER:
-                poison.append((document, outcome))
+                moved = self._moved(document, outcome, bulk)
+                if moved is None:
+                    answers.poison.append((document, outcome))
+                else:
+                    answers.at_once.append(moved)
             elif reaction is Reaction.SPLIT:
-                split.append(document)
+                answers.split.append(document)
             else:
-                retry.append(document)
+                answers.retry.append(document)
                 metrics.retries.labels(outcome.reason or reaction.value).inc()
-                if outcome.reason == "write_blocked":
-                    blocked.add(document.target)
                 if reaction is Reaction.HOLD:
-                    held.append(outcome)
-        if len(split) == 1:
-            poison.append((split[0], Outcome(Reaction.DEAD_LETTER, "too_large", "too large alone", "too_large")))
-        elif split:
-            again += halves(split)
-        if poison and len(part) >= MIN_BATCH_FOR_POISON_SHARE and len(poison) > self.limits.poison_share * len(part):
+                    answers.held.append(outcome)
+                if outcome.reason == WRITE_BLOCKED:
+                    answers.blocked.add(document.target)
+                elif outcome.reason == ALIAS_MISSING:
+                    answers.missing.add(document.target)
+        return answers
+
+    @staticmethod
+    def _moved(document: Document, outcome: Outcome, bulk: _Bulk) -> Document | None:
+        """The document without the field that the store refuses, None when it is the document that it refuses."""
+        times = bulk.moved.get(document.id, 0)
+        body = move_aside(document.body, outcome.field) if outcome.field and times < MAX_MOVED_FIELDS else None
+        if body is None:
+            return None
+        if not bulk.moved:  # one line a bulk: there may be thousands
+            log.warning("the store refuses fields of some logs, they are moved to labels: %s", outcome.detail)
+        if not times:
+            metrics.moved_fields.inc()
+        bulk.moved[document.id] = times + 1
+        bulk.originals.setdefault(document.id, document)
+        return document._replace(body=body)
+
+    async def _react(self, part: list[Document], answers: _Answers, bulk: _Bulk) -> None:
+        poison = answers.poison
+        if len(answers.split) == 1:
+            poison.append((answers.split.pop(), _TOO_LARGE))
+        if len(part) >= MIN_BATCH_FOR_POISON_SHARE and len(poison) > bulk.poison_share * len(part):
             # So many at once is the cluster's fault or ours, not the documents' (DESIGN §4): hold and alarm.
-            held += [outcome for _, outcome in poison]
-            retry += [document for document, _ in poison]
-        elif poison:
-            await self.on_dead(poison)
-            settled.dead += len(poison)
-        for target in sorted(blocked):
+            answers.held += [outcome for _, outcome in poison]
+            answers.retry += [document for document, _ in poison]
+            poison = []
+        for target in sorted(answers.missing):
+            if await self.on_missing(target):
+                poison += [(document, EXPIRED) for document in answers.retry if document.target == target]
+                answers.retry = [document for document in answers.retry if document.target != target]
+        if poison:
+            await bulk.on_dead([(bulk.original(document), outcome) for document, outcome in poison])
+            bulk.settled.dead += len(poison)
+        for target in sorted(answers.blocked):
             await self.on_blocked(target)
-        if retry:
-            again.append(retry)
 
     def _pause(self, attempt: int) -> float:
         # Full jitter (AWS builders' library): workers that failed together do not come back together.
         longest = min(self.limits.retry_longest_seconds, self.limits.retry_first_seconds * 2 ** min(attempt - 1, 20))
         return self.jitter(0, longest) if attempt > 1 else self.jitter(longest / 2, longest)
 
-    def _alarm(self, held: list[Outcome]) -> None:
-        if len(held) != self._held:
-            self._held = len(held)
-            metrics.held.set(len(held))
-            if held:
-                first = held[0]
-                log.error("the store refuses %d documents, holding: %s: %s", len(held), first.reason, first.detail)
+    def _alarm(self, bulk: _Bulk, held: list[Outcome]) -> None:
+        if len(held) == bulk.held:
+            return
+        self._held += len(held) - bulk.held
+        bulk.held = len(held)
+        metrics.held.set(self._held)
+        if held:
+            first = held[0]
+            log.error("the store refuses %d documents, holding: %s: %s", len(held), first.reason, first.detail)
 
 
 def dead_letter_reason(outcome: Outcome) -> DeadLetter:

@@ -1,16 +1,17 @@
 """Where documents may be written: makes a day's index inside the write horizon, and finds what is stored elsewhere.
 
-A write never creates an index by itself. A document that may be in an earlier index already (an earlier generation
-behind its alias, or yesterday's index for a retried request) is looked up there first (DESIGN §4, Target, Identity).
+A write never creates an index by itself. A document that may be in another day's index already (yesterday's, for a
+retried request) is looked up there first (DESIGN §4, Target, Identity); the generations of one day are the writer's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Iterable
 from datetime import date, timedelta
 
 from agents.horizon import write_horizon
-from logsync_streams.storage.api import Document, EventReader, IndexAdmin
+from logsync_streams.storage.api import EventReader, IndexAdmin
 from logsync_streams.storage.naming import IndexName, parse_index
 
 
@@ -29,16 +30,16 @@ class Targets:
         self._retention_days, self._now, self._tombstone = retention_days, now, tombstone
         self._generations: dict[str, list[IndexName]] | None = None
         self._blocked: set[str] = set()
+        self._opening = asyncio.Lock()
 
     async def _known(self) -> dict[str, list[IndexName]]:
-        if self._generations is None:
-            await self._admin.prepare()  # an index made before the templates are would have a wrong mapping for ever
-            await self.refresh()
-        assert self._generations is not None
-        return self._generations
+        if self._generations is not None:
+            return self._generations
+        await self._admin.prepare()  # an index made before the templates are would have a wrong mapping for ever
+        return await self.refresh()
 
-    async def refresh(self) -> None:
-        """Read again which indices there are. Raises Unavailable."""
+    async def refresh(self) -> dict[str, list[IndexName]]:
+        """Read again which indices there are: alias -> its indices, oldest first. Raises Unavailable."""
         found: dict[str, list[IndexName]] = {}
         indices = await self._admin.indices()
         for info in indices:
@@ -47,6 +48,7 @@ class Targets:
             names.sort(key=lambda name: name.generation)
         self._blocked = {str(info.name) for info in indices if info.write_blocked}
         self._generations = found
+        return found
 
     async def ensure(self, targets: Iterable[str]) -> list[str]:
         """Make the targets that are missing inside the write horizon; returns those that were dropped for ever.
@@ -75,33 +77,25 @@ class Targets:
         first, last = write_horizon(self._now(), self._retention_days)
         known = await self._known()
         if any(target not in known for target in targets):
-            await self.refresh()  # another process may have made them
-            known = await self._known()
+            known = await self.refresh()  # another process may have made them
         names = {target: parse_index(target) for target in targets if target not in known}
         return {target for target, name in names.items() if name is None or not first <= name.day <= last}
 
     async def open_next(self, target: str) -> None:
         """The archive blocked the target's index: open the next generation unless another worker has. Unavailable."""
+        async with self._opening:  # two bulks may be told of the same block
+            generations = (await self.refresh()).get(target, [])
+            if generations and str(generations[-1]) in self._blocked:
+                await self._admin.next_generation(target)
+                await self.refresh()
+
+    async def dropped(self, target: str) -> bool:
+        """A write found the target missing: true when its day was dropped for ever. Raises Unavailable."""
         await self.refresh()
-        generations = (await self._known()).get(target, [])
-        if generations and str(generations[-1]) in self._blocked:
-            await self._admin.next_generation(target)
-            await self.refresh()
+        return self._tombstone(target)
 
-    async def stored_earlier(self, documents: Sequence[Document]) -> set[str]:
-        """The ids of those documents that an earlier generation of their target holds. Raises Unavailable."""
-        known = await self._known()
-        wanted: dict[str, list[str]] = {}
-        for document in documents:
-            if len(known.get(document.target, ())) > 1:
-                wanted.setdefault(document.target, []).append(document.id)
-        found: set[str] = set()
-        for target, ids in wanted.items():
-            found |= await self._reader.existing([str(name) for name in known[target][:-1]], ids)
-        return found
-
-    async def stored_yesterday(self, alias: str, ids: Collection[str]) -> set[str]:
-        """Those of `ids` that yesterday's target holds, for requests retried over midnight. Raises Unavailable."""
+    async def stored_under(self, alias: str, ids: Collection[str]) -> set[str]:
+        """Those of `ids` that another day's target holds, for requests retried over midnight. Raises Unavailable."""
         return await self._reader.existing([alias], ids)
 
 

@@ -36,6 +36,37 @@ rejected = Counter(
     ["source", "status"],
     registry=REGISTRY,
 )
+truncated = Counter(
+    "logsync_collector_truncated_events",
+    "Events cut at the size limit, where the sender could not be told.",
+    ["source"],
+    registry=REGISTRY,
+)
+joined = Counter(
+    "logsync_collector_joined_lines",
+    "Lines that became part of the event before, as a stack trace.",
+    ["source"],
+    registry=REGISTRY,
+)
+udp_kernel_drops = Counter(
+    "logsync_udp_kernel_drops",
+    "Datagrams that the kernel dropped before we read them, by socket.",
+    ["source"],
+    registry=REGISTRY,
+)
+requests = Counter(
+    "logsync_collector_requests", "Requests answered at the HTTP doors.", ["source", "status"], registry=REGISTRY
+)
+connections = Gauge("logsync_collector_connections", "Open connections, by door.", ["source"], registry=REGISTRY)
+refused_connections = Counter(
+    "logsync_collector_refused_connections",
+    "Connections that were not taken or cut, by door and reason.",
+    ["source", "reason"],
+    registry=REGISTRY,
+)
+receiving_bytes = Gauge(
+    "logsync_collector_receiving_bytes", "Bytes of unfinished requests, frames and messages.", registry=REGISTRY
+)
 waiting_bytes = Gauge("logsync_collector_waiting_bytes", "Bytes that wait for Kafka at the doors.", registry=REGISTRY)
 
 # ----------------------------------------------------------------------------------------------------------- streams
@@ -67,6 +98,16 @@ held = Gauge(
     "Events held because the store refuses them for a reason that is not theirs.",
     registry=REGISTRY,
 )
+moved_fields = Counter(
+    "logsync_moved_fields_events",
+    "Events stored after a field that the store refused was moved to labels.",
+    registry=REGISTRY,
+)
+bulk_window = Gauge(
+    "logsync_index_bulk_window",
+    "Bulk requests that may be under way at once; falls when the store is overloaded.",
+    registry=REGISTRY,
+)
 dead_letters = Counter(
     "logsync_dead_letter_events", "Events sent to the dead letters.", ["stage", "category"], registry=REGISTRY
 )
@@ -85,6 +126,12 @@ unacked_records = Gauge(
 oldest_unacked_seconds = Gauge(
     "logsync_oldest_unacked_age_seconds",
     "Age of a group's oldest message that is not acknowledged yet.",
+    ["group"],
+    registry=REGISTRY,
+)
+stalled_seconds = Gauge(
+    "logsync_stalled_seconds",
+    "Time a group has had something to do and made no progress; the watchdog ends the process at its limit.",
     ["group"],
     registry=REGISTRY,
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -72,6 +73,9 @@ class KafkaSettings(_Group):
     min_insync_replicas: int = Field(2, ge=1, le=10, description="copies that must have a record before it counts")
     raw_retention_days: int = Field(3, ge=1, le=365, description="days that raw and enriched records are kept")
     session_timeout_seconds: float = Field(30, ge=6, le=90, description="a silent worker's partitions move after this")
+    stall_timeout_seconds: float = Field(
+        300, ge=5, le=86_400, description="a worker with something to do and no progress ends itself after this"
+    )
     commit_interval_seconds: float = Field(1.0, gt=0, le=60, description="how often offsets are committed")
     linger_ms: int = Field(20, ge=0, le=1000, description="how long a producer waits to fill a batch")
     compression: Literal["none", "lz4", "zstd", "gzip"] = Field("lz4", description="compression of what we produce")
@@ -84,23 +88,93 @@ class KafkaSettings(_Group):
 
 
 class CollectorSettings(_Group):
+    doors: Annotated[
+        list[Literal["syslog-udp", "syslog-tcp", "syslog-tls", "forward"]], NoDecode, BeforeValidator(_split)
+    ] = Field(
+        ["syslog-udp", "syslog-tcp", "syslog-tls", "forward"],
+        description="doors to open beside HTTP; syslog-tls needs a certificate, and stays closed without one",
+    )
     http_host: LoopbackHost = Field("127.0.0.1", description="address of the HTTP door")
     http_port: Port = Field(8081, description="port of the HTTP door; 0 = any free one")
     syslog_host: LoopbackHost = Field("127.0.0.1", description="address of the syslog doors")
     syslog_udp_port: Port = Field(5514, description="port of the syslog UDP door")
+    syslog_tcp_port: Port | None = Field(None, description="port of the syslog TCP door; default: the UDP door's")
+    syslog_tls_port: Port = Field(6514, description="port of the syslog TLS door; 0 = any free one")
+    forward_host: LoopbackHost = Field("127.0.0.1", description="address of the Fluent forward door")
+    forward_port: Port = Field(24224, description="port of the Fluent forward door; 0 = any free one")
+    forward_shared_key: SecretStr | None = Field(None, description="shared key of forward; better: the file")
+    forward_shared_key_file: Path | None = Field(None, description="file that holds forward's shared key")
+    forward_tls: bool = Field(False, description="forward speaks TLS, with the certificate below")
+    forward_hostname: str = Field("logsync", min_length=1, description="name that forward gives in its handshake")
+    fluentd_tag_header: str = Field("X-Fluent-Tag", min_length=1, description="header with a Fluentd request's tag")
+    tls_certificate_file: Path | None = Field(None, description="certificate chain (PEM) of the TLS doors")
+    tls_key_file: Path | None = Field(None, description="its private key (PEM), when not in the same file")
+    tls_client_ca_file: Path | None = Field(
+        None, description="CA (PEM) of the senders: when set, only senders with a certificate of it are let in"
+    )
     udp_receive_buffer_bytes: int = Field(4 * 1024 * 1024, ge=65536, description="SO_RCVBUF asked for")
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024, description="a request's body, as sent and decompressed")
     max_event_bytes: int = Field(
-        256 * 1024 - 4096, ge=1024, le=256 * 1024 - 4096, description="one event; longer is refused"
+        256 * 1024 - 4096,
+        ge=1024,
+        le=256 * 1024 - 4096,
+        description="one event; longer is refused, or cut and counted where nobody can be told",
     )
+    max_header_bytes: int = Field(32 * 1024, ge=1024, le=1024 * 1024, description="a request's line and headers")
     max_request_events: int = Field(100_000, ge=1, le=100_000, description="events in one request")
     max_waiting_bytes: int = Field(
         64 * 1024 * 1024, ge=1024 * 1024, description="bytes waiting for Kafka before the doors push back"
     )
-    publish_timeout_seconds: float = Field(10, gt=0, le=120, description="Kafka's time to answer before a 503")
+    max_receiving_bytes: int = Field(
+        128 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="bytes of requests, frames and messages that are being received, of all senders together",
+    )
+    max_connections: int = Field(2000, ge=1, le=100_000, description="connections to all TCP doors together")
+    max_connections_per_address: int = Field(1000, ge=1, le=100_000, description="connections from one address")
+    rate_limit_events_per_second: float = Field(
+        0, ge=0, description="events a second from one address to the HTTP doors before a 429; 0 = no limit"
+    )
+    rate_limit_burst_events: int = Field(10_000, ge=1, description="events that may come at once under the rate limit")
+    publish_timeout_seconds: float = Field(4, gt=0, le=120, description="Kafka's time to answer before a 503")
     stop_timeout_seconds: float = Field(10, gt=0, le=60, description="time at stop to hand over what was accepted")
-    receive_timeout_seconds: float = Field(30, gt=0, le=300, description="a sender's time to send a request's body")
+    header_timeout_seconds: float = Field(
+        10, gt=0, le=300, description="a sender's time for a request's headers or a handshake"
+    )
+    receive_timeout_seconds: float = Field(
+        20, gt=0, le=300, description="a sender's time to send a request's body, a frame or a message that it began"
+    )
+    min_receive_bytes_per_second: int = Field(
+        512, ge=0, description="a body that comes more slowly for five seconds is given up; 0 = no least rate"
+    )
+    keep_alive_seconds: int = Field(20, ge=1, le=3600, description="how long an idle HTTP connection is kept")
+    multiline_wait_ms: int = Field(
+        100, ge=0, le=5000, description="how long a syslog line waits for its stack trace to go on; 0 = no joining"
+    )
+    multiline_max_bytes: int = Field(
+        64 * 1024, ge=1024, le=256 * 1024 - 4096, description="a joined stack trace; what comes after begins anew"
+    )
+    multiline_start: str | None = Field(
+        None,
+        description="a regular expression of your own for the first line of an event; lines that it does not match "
+        "go on with the event before",
+    )
     status_file: Path | None = Field(None, description="file that gets the final /status (JSON) at stop")
+
+    @field_validator("multiline_start")
+    @classmethod
+    def _is_pattern(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            try:
+                re.compile(pattern.encode())
+            except re.error as error:
+                raise ValueError(f"no regular expression: {error}") from error
+        return pattern
+
+    @property
+    def tcp_port(self) -> int:
+        """The port of the syslog TCP door."""
+        return self.syslog_udp_port if self.syslog_tcp_port is None else self.syslog_tcp_port
 
 
 class FilterRule(_Group):
@@ -131,6 +205,9 @@ class ProcessSettings(_Group):
 class IndexSettings(_Group):
     bulk_bytes: int = Field(5 * 1024 * 1024, ge=65536, le=80 * 1024 * 1024, description="one bulk request at most")
     bulk_documents: int = Field(2000, ge=1, le=100_000, description="documents in one bulk request at most")
+    bulks_in_flight: int = Field(
+        2, ge=1, le=32, description="bulk requests under way at most; fewer while the store is overloaded"
+    )
     retry_first_seconds: float = Field(0.1, gt=0, description="first pause after a refusal; doubled, with full jitter")
     retry_longest_seconds: float = Field(10, gt=0, le=300, description="longest pause between retries")
     poison_share: float = Field(
@@ -176,6 +253,20 @@ class QueryHttpSettings(_Group):
     max_clauses: int = Field(64, ge=1, le=1024, description="words, phrases and fields in one query")
     max_hits: int = Field(1000, ge=1, le=10_000, description="hits on one page")
     timeout_seconds: float = Field(10, gt=0, le=120, description="the store's time to answer a search")
+    max_range_days: int | None = Field(
+        None, ge=1, description="longest time range of a search, in days; unset = as long as you like"
+    )
+    max_buckets: int = Field(500, ge=1, le=2000, description="intervals in one histogram")
+    max_facet_fields: int = Field(20, ge=1, le=100, description="fields in one request for facets")
+    max_context: int = Field(200, ge=1, le=1000, description="logs before, and after, the one whose context is shown")
+    max_export_logs: int = Field(10_000_000, ge=1, description="logs in one export")
+    max_concurrent_per_client: int = Field(16, ge=1, le=1000, description="requests to the store under way, an address")
+    max_tails: int = Field(500, ge=1, le=10_000, description="live tails at a time, of all clients together")
+    max_tails_per_client: int = Field(20, ge=1, le=10_000, description="live tails at a time, an address")
+    max_tail_waiting_logs: int = Field(
+        500, ge=1, le=100_000, description="logs that wait for a slow tail client; older ones are skipped and counted"
+    )
+    max_saved_searches: int = Field(200, ge=0, le=10_000, description="searches saved under a name")
 
 
 class WebSettings(_Group):

@@ -46,6 +46,7 @@ from logsync_streams.streams.process import ProcessStream
 from logsync_streams.streams.rates import RatesFold
 from logsync_streams.upkeep import Upkeep
 from logsync_streams.version import VERSION
+from logsync_streams.watchdog import Watchdog
 from retention.policy import Assignment, assignment, datasets, read_policies, state_key
 from tables.assignments import Assignments
 
@@ -146,7 +147,9 @@ def build(settings: Settings) -> Worker:
 
     upkeep = Upkeep(worker.apps, fold, worker.store, settings.kafka, now_ms)
     first, *others = [worker.apps[role] for role in settings.roles]
-    _depend(first, [*others, upkeep])
+    first.drained_with = others
+    watchdog = Watchdog(worker.apps, settings.kafka.stall_timeout_seconds, time.monotonic)
+    _depend(first, [*others, upkeep, watchdog])
     views.mount(first, rates=fold.view, status=partial(status, worker), ready=upkeep.is_ready)
     if settings.query.enabled:
         reader = worker.store.reader if worker.store else open_reader(settings)
@@ -238,6 +241,7 @@ def _app(role: str, settings: Settings, coalesced: frozenset[str] = frozenset())
         Worker=faust_commands.CheckedWorker,
         ConsumerScheduler=coalescing_scheduler(coalesced, MAX_RECORDS_IN_A_MESSAGE, MAX_BYTES_IN_A_MESSAGE),
     )
+    app.ends_are_known = not kafka.embedded
     app.drain_seconds = settings.process.drain_timeout_seconds
     app.before_start = partial(_before_start, settings)
     app.configure_logs = partial(logs.configure, settings.log_format, settings.log_level)

@@ -113,13 +113,15 @@ class Reaction(Enum):
 class Outcome:
     """The answer for one document. reason: a bounded label (an error type); detail: for people, may be long.
 
-    category: one of DEAD_LETTER_CATEGORIES when the reaction is DEAD_LETTER, else "".
+    category: one of DEAD_LETTER_CATEGORIES when the reaction is DEAD_LETTER, else "". field: the one field to which the
+    store objects, by its stored name, when it says so: without it the document might be stored.
     """
 
     reaction: Reaction
     reason: str = ""
     detail: str = ""
     category: str = ""
+    field: str = ""
 
     def __post_init__(self) -> None:
         if (self.reaction is Reaction.DEAD_LETTER) != (self.category in DEAD_LETTER_CATEGORIES):
@@ -191,6 +193,60 @@ class Page:
     cursor: Cursor | None
 
 
+@dataclass(frozen=True, slots=True)
+class HistogramRequest:
+    """How many documents fall into each interval of start <= @timestamp < end (epoch ms).
+
+    Intervals begin at multiples of interval_ms since 1970. split: queries that are counted within each as well.
+    """
+
+    query: Query
+    start: int
+    end: int
+    interval_ms: int
+    split: tuple[Query, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One interval from `start` (epoch ms) on. split: the counts of the request's split queries, in their order."""
+
+    start: int
+    count: int
+    split: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FacetsRequest:
+    """The commonest values of each of `fields` in what the query finds with start <= @timestamp < end (None = open)."""
+
+    query: Query
+    fields: tuple[str, ...]
+    start: int | None = None
+    end: int | None = None
+    limit: int = 10
+
+
+class ValueCount(NamedTuple):
+    """A value as a query may name it, and how many documents have it."""
+
+    value: str
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """values: the commonest first, equally common ones in their own order. more: whether there are further ones.
+
+    exact: False when a store with several shards or very many values may have missed some of a count.
+    """
+
+    field: str
+    values: tuple[ValueCount, ...]
+    more: bool
+    exact: bool = True
+
+
 class EventReader(Protocol):
     async def search(self, request: SearchRequest) -> Page:
         """One page. Paging on with the cursor gives every document that was there at the first page exactly once,
@@ -202,6 +258,20 @@ class EventReader(Protocol):
 
     async def get(self, id: str) -> Hit | None:
         """The document with this id, None when there is none. Raises Unavailable."""
+        ...
+
+    async def histogram(self, request: HistogramRequest) -> list[Bucket]:
+        """Every interval of the range in order, the empty ones too.
+
+        Raises InvalidQuery as `search` does and for an empty range or too many intervals; Unavailable.
+        """
+        ...
+
+    async def facets(self, request: FacetsRequest) -> list[Facet]:
+        """One for each of the fields, in their order. A document counts once for each different value it has.
+
+        Raises InvalidQuery as `search` does and for a field whose values cannot be counted; Unavailable.
+        """
         ...
 
     async def existing(self, indices: Collection[str], ids: Collection[str]) -> set[str]:

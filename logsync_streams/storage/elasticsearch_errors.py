@@ -68,6 +68,18 @@ _OUR_WRITE_BLOCK = "FORBIDDEN/8/"
 _FLOOD_STAGE = "/12/"  # its number in "blocked by: [TOO_MANY_REQUESTS/12/…]", FORBIDDEN before 7.9
 _MAX_DETAIL = 1000  # Elasticsearch quotes the document, whole at times
 _TYPE = re.compile(r"[a-z0-9_]{1,64}")
+# The field that is refused, where a reason begins with it: what comes later may be the sender's own text. From 8 on
+# the place in the document comes first, as [line:column].
+_FIELDS = tuple(
+    re.compile(r"(?:\[\d+:\d+\] )?" + rest)
+    for rest in (
+        r"failed to parse field \[(?P<field>[^\]]+)\] of type \[",
+        r"object mapping for \[(?P<field>[^\]]+)\] tried to parse field ",
+        r"mapper \[(?P<field>[^\]]+)\] cannot be changed ",
+        r'Document contains at least one immense term in field="(?P<field>[^"]+)"',
+        r"mapping set to strict, dynamic introduction of \[(?P<field>[^\]]+)\] within \[(?P<parent>[^\]]+)\]",
+    )
+)
 
 
 def classify(
@@ -92,7 +104,7 @@ def classify(
     if status == 413:
         return Outcome(Reaction.SPLIT, "too_large", detail)
     if status == 400 and _is_document_error(error_type, f"{reason} {cause_reason}"):
-        return Outcome(Reaction.DEAD_LETTER, label, detail, category="mapping")
+        return Outcome(Reaction.DEAD_LETTER, label, detail, category="mapping", field=refused_field(reason))
     return Outcome(Reaction.HOLD, label, detail)
 
 
@@ -153,6 +165,15 @@ def unavailable(failure: TransportError | int, error_type: str = "") -> StoreUna
         return StoreUnavailable("the store is overloaded", outcome, retry_after_seconds=5)
     said = f"status {failure} {error_type}".rstrip()
     return StoreUnavailable(f"the store cannot answer now ({said})", outcome)
+
+
+def refused_field(reason: str) -> str:
+    """The field that an error's reason names as refused, "" when it names none."""
+    for pattern in _FIELDS:
+        if match := pattern.match(reason):
+            parent = match.groupdict().get("parent") or "_doc"
+            return match["field"] if parent == "_doc" else f"{parent}.{match['field']}"
+    return ""
 
 
 def _is_document_error(error_type: str, reasons: str) -> bool:

@@ -73,6 +73,7 @@ FIELDS: dict[str, FieldType] = {
     "logsync.source": FieldType.KEYWORD,
     "logsync.correlation_id": FieldType.KEYWORD,
     "logsync.sample_rate": FieldType.LONG,
+    "logsync.moved_fields": FieldType.KEYWORD,
 }
 
 # Fields whose words a bare word looks into, and where the second copy of their words is (words.py). error.type is a

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from time import perf_counter
 from typing import Any, TypeVar
 
 import faust
 import orjson
 
-from agents.index import Indexer, Limits, dead_letter_reason
+from agents.index import EXPIRED, Indexer, Letters, Limits
 from agents.targets import Targets, yesterday_of
 from logsync_streams import enriched, metrics
-from logsync_streams.dead_letter import DeadLetterRecord
 from logsync_streams.enriched import Enriched
 from logsync_streams.errors import ConfigurationError, DeadLetter, Unavailable
 from logsync_streams.events import receive_day
 from logsync_streams.storage.api import Document, EventWriter, Outcome, Reaction
 from logsync_streams.storage.naming import alias_name, parse_index
+from logsync_streams.streams.index_letters import dead_document, received_at, unreadable
 from logsync_streams.streams.sending import send_dead
 from tables.assignments import Assignments
 
@@ -29,7 +31,11 @@ log = logging.getLogger(__name__)
 
 TAKE_MESSAGES = 8
 TAKE_WITHIN_SECONDS = 0.02
+# While the store answers for one take, the next is read and sent; more would only cost memory.
+TAKES_UNDER_WAY = 2
 _WAIT_FOR_STORE_SECONDS = 2.0
+_DAY_MS = 86_400_000
+_TOO_OLD = Outcome(Reaction.DEAD_LETTER, "expired", "its day has no index and is too old to get one", "expired")
 
 Clock = Callable[[], int]
 T = TypeVar("T")
@@ -40,6 +46,14 @@ class Progress:
     """What this process has settled since its start, duplicates and dead letters included."""
 
     settled_events: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """One record with the ids of its documents."""
+
+    record: Enriched
+    ids: list[str]
 
 
 class IndexStream:
@@ -58,11 +72,7 @@ class IndexStream:
     ) -> None:
         self._targets, self._assignments = targets, assignments
         self._dead_topic, self._now, self._key_window_ms = dead_topic, now, key_window_ms
-        self._sources: dict[str, Enriched] = {}
-        self._indexer = Indexer(writer, limits, on_dead=self._dead, on_blocked=self._open_next)
-        # Much poison among replays is to be expected: it must not hold what comes behind them.
-        whatever = replace(limits, poison_share=1.0)
-        self._replay_indexer = Indexer(writer, whatever, on_dead=self._dead, on_blocked=self._open_next)
+        self._indexer = Indexer(writer, limits, on_blocked=self._open_next, on_missing=self._dropped)
         self.progress = Progress()
 
     async def run(self, stream: Any) -> None:
@@ -70,101 +80,125 @@ class IndexStream:
 
         Leaves only by cancellation: an exception here ends the process with nothing acknowledged.
         """
-        async for events in stream.noack_take(TAKE_MESSAGES, within=TAKE_WITHIN_SECONDS):
-            started = perf_counter()
-            records = await self._decode(events)
-            number = sum(len(record.documents) for record in records)
-            if number:
-                await self._write(records)
-            for event in events:
-                await stream.ack(event)
-            self.progress.settled_events += number
-            metrics.batch_events.labels("index").observe(number)
-            metrics.batch_seconds.labels("index").observe(perf_counter() - started)
-            now = self._now()
-            for record in records:
-                if record.documents:
-                    metrics.latency_seconds.observe(max(0.0, (now - received_at(record.documents[0])) / 1000))
+        async with asyncio.TaskGroup() as group:
+            under_way: deque[asyncio.Task[None]] = deque()
+            async for events in stream.noack_take(TAKE_MESSAGES, within=TAKE_WITHIN_SECONDS):
+                while len(under_way) >= TAKES_UNDER_WAY:
+                    await asyncio.wait([under_way.popleft()])
+                before = under_way[-1] if under_way else None
+                under_way.append(group.create_task(self._take(stream, events, before)))
 
-    async def _decode(self, events: Sequence[Any]) -> list[Enriched]:
-        records = []
+    async def _take(self, stream: Any, events: Sequence[Any], before: asyncio.Task[None] | None) -> None:
+        """Settle what was taken and acknowledge it, after what was taken `before`."""
+        started = perf_counter()
+        taken = await self._decode(events)
+        number = sum(len(one.ids) for one in taken)
+        if number:
+            await self._write(taken, before)
+        await _ended(before)
+        for event in events:
+            await stream.ack(event)
+        self.progress.settled_events += number
+        metrics.batch_events.labels("index").observe(number)
+        metrics.batch_seconds.labels("index").observe(perf_counter() - started)
+        now = self._now()
+        for one in taken:
+            if one.ids:
+                metrics.latency_seconds.observe(max(0.0, (now - received_at(one.record.documents[0])) / 1000))
+
+    async def _decode(self, events: Sequence[Any]) -> list[_Taken]:
+        taken = []
         for event in events:
             message = event.message
             headers = message.headers.items() if isinstance(message.headers, Mapping) else message.headers or ()
             try:
-                records.append(enriched.decode(message.value, list(headers)))
+                record = enriched.decode(message.value, list(headers))
+                taken.append(_Taken(record, [enriched.document_id(body) for body in record.documents]))
             except DeadLetter as reason:
-                await send_dead(self._dead_topic, [_unreadable(message, reason)])
-        return records
+                await send_dead(self._dead_topic, [unreadable(message, reason)])
+        return taken
 
-    async def _write(self, records: list[Enriched]) -> None:
+    async def _write(self, taken: list[_Taken], before: asyncio.Task[None] | None) -> None:
         documents: list[Document] = []
-        keyed: list[Document] = []
-        self._sources = {}
-        for record in records:
-            for body in record.documents:
-                document = Document(record.target, enriched.document_id(body), body)
-                documents.append(document)
-                self._sources[document.id] = record
-                if record.keyed:
-                    keyed.append(document)
-        expired = set(await self._when_available(lambda: self._targets.ensure({d.target for d in documents})))
-        if expired:
-            gone = Outcome(Reaction.DEAD_LETTER, "expired", "its day was archived and dropped", "expired")
-            await self._dead([(document, gone) for document in documents if document.target in expired])
-            documents = [document for document in documents if document.target not in expired]
-        documents = await self._without_closed(documents)
-        stored = await self._when_available(lambda: self._targets.stored_earlier(documents))
-        stored |= await self._stored_beside(keyed)
-        fresh = [document for document in documents if document.id not in stored]
-        metrics.duplicates.inc(len(documents) - len(fresh))
-        replayed = [document for document in fresh if self._sources[document.id].attempts]
+        sources: dict[str, Enriched] = {}
+        number = 0
+        for one in taken:
+            record, target = one.record, one.record.target
+            for id, body in zip(one.ids, one.record.documents, strict=True):
+                number += 1
+                if id not in sources:  # else a redelivery, or a request's retry, right behind the first
+                    sources[id] = record
+                    documents.append(Document(target, id, body))
+        dead = partial(self._dead, sources)
+        documents = await self._writable(documents, sources, dead)
+        stored = await self._stored_beside(documents, sources, before)
+        metrics.duplicates.inc(number - len(sources) + len(stored))
+        fresh = [document for document in documents if document.id not in stored] if stored else documents
+        replayed = [document for document in fresh if sources[document.id].attempts]
         if replayed:
-            fresh = [document for document in fresh if not self._sources[document.id].attempts]
-            await self._settle(self._replay_indexer, replayed)
-        await self._settle(self._indexer, fresh)
+            # Much poison among replays is to be expected: it must not hold what comes behind them.
+            await self._settle(replayed, dead, poison_share=1.0)
+            fresh = [document for document in fresh if not sources[document.id].attempts]
+        await self._settle(fresh, dead)
 
-    @staticmethod
-    async def _settle(indexer: Indexer, documents: list[Document]) -> None:
-        settled = await indexer.settle(documents)
+    async def _settle(
+        self, documents: list[Document], dead: Callable[[Letters], Awaitable[None]], poison_share: float | None = None
+    ) -> None:
+        settled = await self._indexer.settle(documents, dead, poison_share=poison_share)
         metrics.stored.inc(settled.stored)
         metrics.duplicates.inc(settled.duplicates)
 
-    async def _without_closed(self, documents: list[Document]) -> list[Document]:
-        """The documents that can be written. A replay for a day that is past the write horizon and has no index is a
-        dead letter again: waiting for an index that nobody will make would hold everything behind it.
+    async def _writable(
+        self, documents: list[Document], sources: Mapping[str, Enriched], dead: Callable[[Letters], Awaitable[None]]
+    ) -> list[Document]:
+        """The documents whose target is there. The others are dead letters: those of a dropped day, and replays for a
+        day that is past the write horizon and has no index (waiting for one would hold everything behind them).
         """
-        replayed = {document.target for document in documents if self._sources[document.id].attempts}
-        if not replayed:
+        expired = set(
+            await self._when_available(lambda: self._targets.ensure({document.target for document in documents}))
+        )
+        replayed = {document.target for document in documents if sources[document.id].attempts} - expired
+        closed = await self._when_available(lambda: self._targets.closed(replayed)) if replayed else set()
+        if not expired and not closed:
             return documents
-        closed = await self._when_available(lambda: self._targets.closed(replayed))
-        left = [d for d in documents if not (d.target in closed and self._sources[d.id].attempts)]
-        if len(left) < len(documents):
-            gone = Outcome(Reaction.DEAD_LETTER, "expired", "its day has no index and is too old to get one", "expired")
-            kept = {document.id for document in left}
-            await self._dead([(document, gone) for document in documents if document.id not in kept])
+        letters: Letters = []
+        left = []
+        for document in documents:
+            if document.target in expired:
+                letters.append((document, EXPIRED))
+            elif document.target in closed and sources[document.id].attempts:
+                letters.append((document, _TOO_OLD))
+            else:
+                left.append(document)
+        if letters:
+            await dead(letters)
         return left
 
-    async def _stored_beside(self, keyed: list[Document]) -> set[str]:
+    async def _stored_beside(
+        self, documents: list[Document], sources: Mapping[str, Enriched], before: asyncio.Task[None] | None
+    ) -> set[str]:
         """Ids of retried requests that yesterday's index holds: their first try came before midnight. For a replay
         the retry may have come after it, and is looked up in the next day's index.
         """
         wanted: dict[str, list[str]] = {}
-        for document in keyed:
-            name = parse_index(document.target)
+        for document in documents:
+            source = sources[document.id]
+            name = parse_index(document.target) if source.keyed else None
             if name is None:
                 continue
             after = name.day + timedelta(days=1)
-            days = [after] if self._sources[document.id].attempts and after <= receive_day(self._now()) else []
-            if received_at(document.body) % 86_400_000 < self._key_window_ms:
+            days = [after] if source.attempts and after <= receive_day(self._now()) else []
+            if received_at(document.body) % _DAY_MS < self._key_window_ms:
                 days.append(yesterday_of(name.day))
-            service = orjson.loads(document.body).get("service", {}).get("name", "")
+            service = (orjson.loads(document.body).get("service") or {}).get("name", "")
             for day in days:
                 for dataset in (await self._assignments.of({day}))[day].possible_datasets(service):
                     wanted.setdefault(alias_name(dataset, day), []).append(document.id)
+        if wanted:
+            await _ended(before)  # the first try may be in there
         found: set[str] = set()
         for alias, ids in wanted.items():
-            found |= await self._when_available(lambda a=alias, i=ids: self._targets.stored_yesterday(a, i))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+            found |= await self._when_available(partial(self._targets.stored_under, alias, ids))
         return found
 
     async def _when_available(self, ask: Callable[[], Awaitable[T]]) -> T:
@@ -178,56 +212,18 @@ class IndexStream:
                 await asyncio.sleep(_WAIT_FOR_STORE_SECONDS)
 
     async def _open_next(self, target: str) -> None:
-        await self._when_available(lambda: self._targets.open_next(target))
+        await self._when_available(partial(self._targets.open_next, target))
 
-    async def _dead(self, letters: list[tuple[Document, Outcome]]) -> None:
-        records = [_dead_document(document, outcome, self._sources[document.id]) for document, outcome in letters]
-        await send_dead(self._dead_topic, records)
+    async def _dropped(self, target: str) -> bool:
+        return await self._when_available(partial(self._targets.dropped, target))
 
-
-def received_at(body: bytes) -> int:
-    """`event.ingested` of a document as epoch ms."""
-    return int(datetime.fromisoformat(orjson.loads(body)["event"]["ingested"]).timestamp() * 1000)
-
-
-def _dead_document(document: Document, outcome: Outcome, source: Enriched) -> DeadLetterRecord:
-    reason = dead_letter_reason(outcome)
-    return DeadLetterRecord(
-        event_id=document.id,
-        value=document.body,
-        holds="document",
-        received_at=received_at(document.body),
-        format="",
-        source="",
-        peer="",
-        target=document.target,
-        stage="index",
-        category=reason.category,
-        error=reason.reason,
-        topic=source.topic,
-        partition=source.partition,
-        offset=source.first,
-        index=int(document.id.rpartition("-")[2]),
-        attempts=source.attempts + 1,
-        keyed=source.keyed,
-    )
+    async def _dead(self, sources: Mapping[str, Enriched], letters: Letters) -> None:
+        await send_dead(
+            self._dead_topic, [dead_document(document, outcome, sources[document.id]) for document, outcome in letters]
+        )
 
 
-def _unreadable(message: Any, reason: DeadLetter) -> DeadLetterRecord:
-    return DeadLetterRecord(
-        event_id=f"{message.topic}/{message.partition}/{message.offset}",
-        value=message.value or b"",
-        holds="document",
-        received_at=int((message.timestamp or 0) * 1000),
-        format="",
-        source="kafka",
-        peer="",
-        target="",
-        stage="index",
-        category=reason.category,
-        error=reason.reason,
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        index=0,
-    )
+async def _ended(before: asyncio.Task[None] | None) -> None:
+    if before is not None:
+        await asyncio.wait([before])
+        before.result()  # what it raised must keep us from acknowledging what came after it

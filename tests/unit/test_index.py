@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agents.index import Indexer, Limits, bulks, halves
+from agents.index import Indexer, Limits, Settled, bulks, halves
 from logsync_streams.storage.api import DUPLICATE, STORED, Document, Outcome, Reaction
 
 LIMITS = Limits(bulk_bytes=1000, bulk_documents=50, retry_first_seconds=0.1, retry_longest_seconds=10, poison_share=0.5)
@@ -33,14 +33,21 @@ class Script:
 class Rig:
     def __init__(self, writer: Script) -> None:
         self.writer, self.pauses, self.dead, self.opened = writer, [], [], []  # type: ignore[var-annotated]
+        self.dropped: set[str] = set()
         self.indexer = Indexer(
             writer,
             LIMITS,
-            on_dead=self._dead,
             on_blocked=self._blocked,
+            on_missing=self._missing,
             sleep=self._sleep,
             jitter=lambda low, high: high,
         )
+
+    async def settle(self, documents: Sequence[Document]) -> Settled:
+        return await self.indexer.settle(documents, self._dead)
+
+    async def _missing(self, target):
+        return target in self.dropped
 
     async def _dead(self, letters):
         self.dead += [(document.id, outcome.category) for document, outcome in letters]
@@ -54,7 +61,7 @@ class Rig:
 
 async def test_only_the_refused_documents_are_written_again():
     rig = Rig(Script(_1=[RETRY, RETRY]))
-    settled = await rig.indexer.settle(documents(3))
+    settled = await rig.settle(documents(3))
 
     assert [3, 1, 1] == [len(request) for request in rig.writer.requests]
     assert (3, 0, 0) == (settled.stored, settled.duplicates, settled.dead)
@@ -62,7 +69,7 @@ async def test_only_the_refused_documents_are_written_again():
 
 async def test_pauses_grow_to_the_bound_and_no_further():
     rig = Rig(Script(_0=[RETRY] * 10))
-    await rig.indexer.settle(documents(1))
+    await rig.settle(documents(1))
 
     assert [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10, 10] == rig.pauses
 
@@ -70,12 +77,12 @@ async def test_pauses_grow_to_the_bound_and_no_further():
 async def test_what_is_there_already_counts_as_settled():
     rig = Rig(Script(_0=[DUPLICATE]))
 
-    assert 1 == (await rig.indexer.settle(documents(1))).duplicates
+    assert 1 == (await rig.settle(documents(1))).duplicates
 
 
 async def test_an_error_that_nobody_named_is_held_and_never_dead_lettered():
     rig = Rig(Script(_0=[HOLD] * 5))
-    settled = await rig.indexer.settle(documents(1))
+    settled = await rig.settle(documents(1))
 
     assert (1, 0) == (settled.stored, settled.dead)
     assert [] == rig.dead
@@ -83,7 +90,7 @@ async def test_an_error_that_nobody_named_is_held_and_never_dead_lettered():
 
 async def test_a_poison_document_goes_to_the_dead_letters_and_the_others_are_stored():
     rig = Rig(Script(_1=[POISON]))
-    settled = await rig.indexer.settle(documents(3))
+    settled = await rig.settle(documents(3))
 
     assert [(f"{1:032x}-00000", "mapping")] == rig.dead
     assert (2, 1) == (settled.stored, settled.dead)
@@ -91,14 +98,14 @@ async def test_a_poison_document_goes_to_the_dead_letters_and_the_others_are_sto
 
 async def test_a_batch_that_is_mostly_poison_is_held():
     rig = Rig(Script(**{f"_{i}": [POISON] for i in range(20)}))
-    settled = await rig.indexer.settle(documents(20))
+    settled = await rig.settle(documents(20))
 
     assert ([], 20) == (rig.dead, settled.stored)
 
 
 async def test_a_request_that_was_too_large_is_halved_until_it_passes():
     rig = Rig(Script(**{f"_{i}": [SPLIT, SPLIT] for i in range(4)}))
-    settled = await rig.indexer.settle(documents(4))
+    settled = await rig.settle(documents(4))
 
     assert [4, 2, 2] == [len(request) for request in rig.writer.requests][:3]
     assert 4 == settled.stored + settled.dead
@@ -106,14 +113,14 @@ async def test_a_request_that_was_too_large_is_halved_until_it_passes():
 
 async def test_a_document_that_is_too_large_alone_is_a_dead_letter():
     rig = Rig(Script(_0=[SPLIT]))
-    await rig.indexer.settle(documents(1))
+    await rig.settle(documents(1))
 
     assert [(f"{0:032x}-00000", "too_large")] == rig.dead
 
 
 async def test_our_archives_write_block_opens_the_next_generation_before_the_retry():
     rig = Rig(Script(_0=[Outcome(Reaction.RETRY, "write_blocked")]))
-    settled = await rig.indexer.settle(documents(1))
+    settled = await rig.settle(documents(1))
 
     assert ["logsync-default-2026.11.24"] == rig.opened
     assert 1 == settled.stored
