@@ -20,25 +20,35 @@ TOTAL_UP_TO = 10_000  # a total is exact up to here: counting further costs ever
 
 def search_body(request: SearchRequest, timeout_seconds: float) -> dict[str, Any]:
     """The body of a search for one page and one hit more. Raises InvalidQuery."""
-    filters = [to_elasticsearch(request.query)]
-    bounds = {"gte": request.start, "lt": request.end}
-    if any(bound is not None for bound in bounds.values()):
-        present = {name: bound for name, bound in bounds.items() if bound is not None}
-        filters.append({"range": {"@timestamp": {**present, "format": "epoch_millis"}}})
     body: dict[str, Any] = {
         "size": request.limit + 1,
-        "query": {"bool": {"filter": filters}},
+        "query": found_between(request.query, request.start, request.end),
         "sort": [
             {"@timestamp": {"order": request.order, "unmapped_type": "date"}},
             {"event.id": {"order": request.order, "unmapped_type": "keyword"}},
         ],
         "track_total_hits": TOTAL_UP_TO,
         "_source": {"excludes": list(NOT_SHOWN)},
-        "timeout": f"{max(1, int(timeout_seconds * 1000))}ms",
+        "timeout": time_limit(timeout_seconds),
     }
     if request.after is not None:
         body["search_after"] = [request.after.timestamp, request.after.id]
     return body
+
+
+def found_between(query: Query, start: int | None, end: int | None) -> Clause:
+    """One clause that finds what the query finds with start <= @timestamp < end. Raises InvalidQuery."""
+    filters = [to_elasticsearch(query)]
+    bounds = {"gte": start, "lt": end}
+    if any(bound is not None for bound in bounds.values()):
+        present = {name: bound for name, bound in bounds.items() if bound is not None}
+        filters.append({"range": {"@timestamp": {**present, "format": "epoch_millis"}}})
+    return {"bool": {"filter": filters}}
+
+
+def time_limit(seconds: float) -> str:
+    """How long the server may look, in its own words."""
+    return f"{max(1, int(seconds * 1000))}ms"
 
 
 def to_elasticsearch(query: Query) -> Clause:

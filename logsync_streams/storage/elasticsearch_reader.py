@@ -9,15 +9,29 @@ from typing import Any, Literal
 import structlog
 
 from logsync_streams.errors import Unavailable
-from logsync_streams.storage.api import All, Cursor, Equals, Hit, Page, SearchRequest
+from logsync_streams.storage.api import (
+    All,
+    Bucket,
+    Cursor,
+    Equals,
+    Facet,
+    FacetsRequest,
+    HistogramRequest,
+    Hit,
+    Page,
+    SearchRequest,
+)
 from logsync_streams.storage.elasticsearch_client import Answer, Connection
+from logsync_streams.storage.elasticsearch_counts import facets_body, facets_of, histogram_body, histogram_of
 from logsync_streams.storage.elasticsearch_generations import held_ids, indices_behind
 from logsync_streams.storage.elasticsearch_query import search_body
 from logsync_streams.storage.naming import ALL_INDICES
 
 log = structlog.get_logger(__name__)
 
-_ANSWER = "timed_out,_shards.failed,hits.total,hits.hits._index,hits.hits._id,hits.hits._source,hits.hits.sort"
+_ANSWER = (
+    "timed_out,_shards.failed,hits.total,hits.hits._index,hits.hits._id,hits.hits._source,hits.hits.sort,aggregations"
+)
 _PARAMS = {
     "filter_path": _ANSWER,
     "ignore_unavailable": "true",  # an index dropped in this moment
@@ -36,7 +50,7 @@ class ElasticsearchReader:
 
     async def search(self, request: SearchRequest) -> Page:
         timeout_seconds = self._connection.store.request_timeout_seconds
-        answer = await self._search(search_body(request, timeout_seconds))
+        answer = (await self._search(search_body(request, timeout_seconds))).get("hits", {})
         found = [_hit(hit) for hit in answer.get("hits", [])]
         hits = found[: request.limit]
         total = answer.get("total", {"value": 0, "relation": "eq"})
@@ -49,8 +63,16 @@ class ElasticsearchReader:
         timeout_seconds = self._connection.store.request_timeout_seconds
         request = SearchRequest(Equals("event.id", id), limit=1)
         answer = await self._search(search_body(request, timeout_seconds))
-        hits = answer.get("hits", [])
+        hits = answer.get("hits", {}).get("hits", [])
         return _hit(hits[0]) if hits else None
+
+    async def histogram(self, request: HistogramRequest) -> list[Bucket]:
+        body = histogram_body(request, self._connection.store.request_timeout_seconds)
+        return histogram_of(request, (await self._search(body)).get("aggregations", {}))
+
+    async def facets(self, request: FacetsRequest) -> list[Facet]:
+        body = facets_body(request, self._connection.store.request_timeout_seconds)
+        return facets_of(request, (await self._search(body)).get("aggregations", {}))
 
     async def existing(self, indices: Collection[str], ids: Collection[str]) -> set[str]:
         if not indices or not ids:
@@ -65,7 +87,7 @@ class ElasticsearchReader:
         await self._connection.close()
 
     async def _search(self, body: dict[str, Any]) -> dict[str, Any]:
-        """`hits` of the answer. Raises Unavailable, also for an answer that is not complete."""
+        """The answer. Raises Unavailable, also for an answer that is not complete."""
         try:
             answer = await self._asked(body)
         except Unavailable as error:
@@ -73,8 +95,7 @@ class ElasticsearchReader:
             raise
         if answer.body.get("timed_out") or answer.body.get("_shards", {}).get("failed"):
             raise Unavailable("the store did not answer completely in time")
-        hits: dict[str, Any] = answer.body.get("hits", {})
-        return hits
+        return answer.body
 
     async def _asked(self, body: dict[str, Any]) -> Answer:
         # A day's index that was made a moment ago has no shard to ask yet, and then the whole search is refused.

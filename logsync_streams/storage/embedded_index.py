@@ -10,21 +10,29 @@ from typing import NamedTuple
 import orjson
 import tantivy
 
-from logsync_streams.storage.api import Cursor, SearchRequest
+from logsync_streams.storage import values
+from logsync_streams.storage.api import Cursor, FacetsRequest, HistogramRequest, SearchRequest
+from logsync_streams.storage.counting import facet_type
 from logsync_streams.storage.embedded_query import Translator, all_of
 from logsync_streams.storage.embedded_schema import (
     BODY,
+    KEYWORDS,
     PLACE,
     REQUIRED,
+    TIME,
     join_id,
+    keyword_term,
     new_schema,
     register_tokenizer,
 )
+from logsync_streams.storage.mapping import FieldType
 from logsync_streams.storage.naming import IndexName
 
 _META = "meta.json"
 # Beside Tantivy's files, which leave others alone.
 _BLOCKED = "write_blocked"
+# Different values of one field that are taken out of one index.
+_MOST_VALUES = 20_000
 
 
 class Found(NamedTuple):
@@ -32,6 +40,13 @@ class Found(NamedTuple):
 
     place: Cursor
     body: bytes
+
+
+class Counted(NamedTuple):
+    """How many documents have each value of a field. complete: whether these are all values."""
+
+    counts: dict[str, int]
+    complete: bool
 
 
 class IndexFolder:
@@ -106,6 +121,38 @@ class IndexFolder:
         ordered = sorted(zip(places, addresses, strict=True), key=lambda pair: pair[0], reverse=not upwards)
         return total, [Found(place, searcher.doc(address)[BODY][0]) for place, address in ordered]
 
+    def histogram(self, request: HistogramRequest) -> dict[int, list[int]]:
+        """By the start of each interval that is not empty: all documents, and those of each split query."""
+        searcher = self.searcher()
+        translator = Translator(self.tantivy.schema, self.known, searcher)
+        matching = all_of([translator.translate(request.query), translator.between(request.start, request.end)])
+        rows: dict[int, list[int]] = {}
+        parts = [matching, *(all_of([matching, translator.translate(query)]) for query in request.split)]
+        by_time = {"histogram": {"field": TIME, "interval": request.interval_ms, "min_doc_count": 1}}
+        for position, part in enumerate(parts):
+            for bucket in searcher.aggregate(part, {"times": by_time})["times"]["buckets"]:
+                rows.setdefault(int(bucket["key"]), [0] * len(parts))[position] = bucket["doc_count"]
+        return rows
+
+    def facets(self, request: FacetsRequest) -> list[Counted]:
+        """The values of each of the request's fields in what its query finds."""
+        searcher = self.searcher()
+        translator = Translator(self.tantivy.schema, self.known, searcher)
+        matching = all_of([translator.translate(request.query), translator.between(request.start, request.end)])
+        return [self._counted(searcher, matching, field) for field in request.fields]
+
+    def _counted(self, searcher: tantivy.Searcher, matching: tantivy.Query, field: str) -> Counted:
+        if facet_type(field) is FieldType.KEYWORD:
+            start = keyword_term(field, "")
+            terms = searcher.terms_with_prefix(KEYWORDS, start, filter_query=matching, limit=_MOST_VALUES)
+            counts = {term[len(start) :]: count for term, count in terms if count}
+            return Counted(counts, complete=len(terms) < _MOST_VALUES)
+        if field not in self.known:
+            return Counted({}, complete=True)
+        found = searcher.aggregate(matching, {"values": {"terms": {"field": field, "size": _MOST_VALUES}}})["values"]
+        counts = {_value_text(bucket["key"]): bucket["doc_count"] for bucket in found["buckets"]}
+        return Counted(counts, complete=not found["sum_other_doc_count"])
+
     def get(self, id: str) -> Found | None:
         """The document with this id."""
         searcher = self.searcher()
@@ -158,6 +205,14 @@ def _places(searcher: tantivy.Searcher, addresses: list[tantivy.DocAddress]) -> 
         return []
     columns = [searcher.fast_field_values(name, addresses) for name in PLACE]
     return [Cursor(time, join_id(high, low, index)) for time, high, low, index in zip(*columns, strict=True)]
+
+
+def _value_text(key: int | float | str) -> str:
+    """A number or an address as a query names it."""
+    if isinstance(key, str):
+        known = values.address(key)
+        return key if known is None else values.address_text(known)
+    return str(int(key))
 
 
 def fsync_folder(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import TypeVar
 import orjson
 
 from logsync_streams.errors import ConfigurationError, InvalidQuery, Unavailable
-from logsync_streams.storage.api import Hit, Page, SearchRequest
+from logsync_streams.storage.api import Bucket, Facet, FacetsRequest, HistogramRequest, Hit, Page, SearchRequest
+from logsync_streams.storage.counting import check_facets, check_histogram, filled, ranked
 from logsync_streams.storage.documents import hit
 from logsync_streams.storage.embedded_index import IndexFolder
 from logsync_streams.storage.embedded_schema import split_id
@@ -50,6 +52,16 @@ class EmbeddedReader:
     async def get(self, id: str) -> Hit | None:
         return await self._in_thread(self._readers, lambda: self._get(id))
 
+    async def histogram(self, request: HistogramRequest) -> list[Bucket]:
+        check_histogram(request)
+        _check_times(request.start, request.end)
+        return await self._in_thread(self._readers, lambda: self._histogram(request))
+
+    async def facets(self, request: FacetsRequest) -> list[Facet]:
+        check_facets(request)
+        _check_times(request.start, request.end)
+        return await self._in_thread(self._readers, lambda: self._facets(request))
+
     async def existing(self, indices: Collection[str], ids: Collection[str]) -> set[str]:
         return await self._in_thread(self._readers, lambda: self._existing(indices, ids))
 
@@ -73,6 +85,25 @@ class EmbeddedReader:
         hits = [hit(index, place, orjson.loads(body)) for place, index, body in first[: request.limit]]
         more = len(first) > request.limit
         return Page(hits=hits, total=total, relation="eq", cursor=first[request.limit - 1][0] if more else None)
+
+    def _histogram(self, request: HistogramRequest) -> list[Bucket]:
+        total: dict[int, list[int]] = {}
+        for _, rows in self._ask(lambda index: index.histogram(request)):
+            for start, row in rows.items():
+                total[start] = [a + b for a, b in zip(total.get(start, [0] * len(row)), row, strict=True)]
+        return filled(request, total)
+
+    def _facets(self, request: FacetsRequest) -> list[Facet]:
+        totals: list[Counter[str]] = [Counter() for _ in request.fields]
+        complete = [True] * len(request.fields)
+        for _, found in self._ask(lambda index: index.facets(request)):
+            for position, counted in enumerate(found):
+                totals[position].update(counted.counts)
+                complete[position] &= counted.complete
+        return [
+            ranked(field, totals[i], request.limit, more=not complete[i], exact=complete[i])
+            for i, field in enumerate(request.fields)
+        ]
 
     def _get(self, id: str) -> Hit | None:
         for index, found in self._ask(lambda index: index.get(id)):
@@ -159,11 +190,15 @@ def unreadable_folder(path: Path, error: Exception) -> Unavailable:
 def _check_places(request: SearchRequest) -> None:
     """Raises InvalidQuery for times and cursors that are in no index."""
     cursor_time = request.after.timestamp if request.after else None
-    for time in (request.start, request.end, cursor_time):
-        if time is not None and not -(2**63) <= time < 2**63:
-            raise InvalidQuery(f"the time {time} is out of reach")
+    _check_times(request.start, request.end, cursor_time)
     if request.after is not None:
         try:
             split_id(request.after.id)
         except ValueError:
             raise InvalidQuery("the cursor is none that this store gave out") from None
+
+
+def _check_times(*times: int | None) -> None:
+    for time in times:
+        if time is not None and not -(2**63) <= time < 2**63:
+            raise InvalidQuery(f"the time {time} is out of reach")

@@ -90,6 +90,7 @@ def to_tantivy(
     for column, number in zip((ID_HIGH, ID_LOW, ID_INDEX), split_id(id), strict=True):
         out.add_unsigned(column, number)
     out.add_text(KEYWORDS, keyword_term("event.id", id))
+    columns: set[tuple[str, int]] = set()  # a value that comes twice in an array must not be counted twice
     for name, leaf in _fields(document):
         kind = FIELDS.get(name, FieldType.KEYWORD)
         if kind is FieldType.KEYWORD:
@@ -98,11 +99,13 @@ def to_tantivy(
                 out.add_text(KEYWORDS, keyword_term(name, text))
         elif kind is FieldType.LONG or kind is FieldType.DATE:
             compared = values.long(leaf) if kind is FieldType.LONG else values.date_ms(leaf)
-            if compared is not None and name != TIME and name in known:
+            if compared is not None and name != TIME and name in known and (name, compared) not in columns:
+                columns.add((name, compared))
                 out.add_integer(name, compared)
         elif kind is FieldType.IP:
             address = values.address(leaf)
-            if address is not None and name in known:
+            if address is not None and name in known and (name, address) not in columns:
+                columns.add((name, address))
                 out.add_ip_addr(name, values.address_text(address))
         if name in WORD_FIELDS and isinstance(leaf, str) and word_field(name) in known:
             out.add_text(word_field(name), " ".join(words(leaf)))

@@ -10,13 +10,26 @@ from typing import Any
 from logsync_streams.storage.api import (
     DUPLICATE,
     STORED,
+    Bucket,
     Cursor,
     Document,
+    Facet,
+    FacetsRequest,
+    HistogramRequest,
     Hit,
     IndexInfo,
     Outcome,
     Page,
+    Query,
     SearchRequest,
+)
+from logsync_streams.storage.counting import (
+    bucket_start,
+    check_facets,
+    check_histogram,
+    counted,
+    filled,
+    ranked,
 )
 from logsync_streams.storage.documents import alias_missing, event_alias, hit, read_body, unreadable, write_blocked
 from logsync_streams.storage.evaluate import compiled
@@ -69,14 +82,7 @@ class MemoryStore:
     # ------------------------------------------------------------------------------------------------- EventReader
 
     async def search(self, request: SearchRequest) -> Page:
-        matching = compiled(request.query)
-        found = [
-            entry
-            for entry in self._entries
-            if (request.start is None or entry.place.timestamp >= request.start)
-            and (request.end is None or entry.place.timestamp < request.end)
-            and matching(entry.document)
-        ]
+        found = self._matching(request.query, request.start, request.end)
         total = len(found)
         places = [entry.place for entry in found]
         if request.order == "asc":
@@ -96,6 +102,22 @@ class MemoryStore:
             if entry.place.id == id:
                 return hit(entry.index, entry.place, entry.document)
         return None
+
+    async def histogram(self, request: HistogramRequest) -> list[Bucket]:
+        check_histogram(request)
+        counts: dict[int, list[int]] = {}
+        parts = [compiled(query) for query in request.split]
+        for entry in self._matching(request.query, request.start, request.end):
+            row = counts.setdefault(bucket_start(entry.place.timestamp, request.interval_ms), [0] * (1 + len(parts)))
+            row[0] += 1
+            for position, part in enumerate(parts, start=1):
+                row[position] += part(entry.document)
+        return filled(request, counts)
+
+    async def facets(self, request: FacetsRequest) -> list[Facet]:
+        check_facets(request)
+        found = [entry.document for entry in self._matching(request.query, request.start, request.end)]
+        return [ranked(field, counted(field, found), request.limit) for field in request.fields]
 
     async def existing(self, indices: Collection[str], ids: Collection[str]) -> set[str]:
         held = [index for name in indices for index in self._generations(name)]
@@ -136,6 +158,17 @@ class MemoryStore:
 
     async def close(self) -> None:
         return None
+
+    def _matching(self, query: Query, start: int | None, end: int | None) -> list[_Entry]:
+        """What the query finds with start <= @timestamp < end, in order."""
+        matching = compiled(query)
+        return [
+            entry
+            for entry in self._entries
+            if (start is None or entry.place.timestamp >= start)
+            and (end is None or entry.place.timestamp < end)
+            and matching(entry.document)
+        ]
 
     def _generations(self, name: str) -> list[_Index]:
         """The indices behind an alias, oldest first; of an index itself, that one."""
