@@ -14,7 +14,7 @@ import asyncio
 import dataclasses
 import logging
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
@@ -120,7 +120,12 @@ class GuardedConsumer(driver.Consumer):
 
     def settled_positions(self) -> dict[TP, int]:
         """The next unsettled offset by partition: what `commit` would commit now, or has committed."""
-        positions = dict(self.positions)
+        positions = {
+            tp: offset
+            for tp, offset in self._committed_offset.items()
+            if offset is not None and self.app.topics.acks_enabled_for(tp.topic)
+        }
+        positions |= self.positions
         for tp, queue in self._handed_out.items():
             for message in queue:
                 if not message.acked:
@@ -141,6 +146,10 @@ class GuardedApp(faust.App):
     """
 
     drain_seconds: float = 5.0
+    # The other apps of this process. Stopped one after the other they would take as many drains.
+    drained_with: Sequence[GuardedApp] = ()
+    ends_are_known = True  # False where the broker's end offsets cannot be trusted (the embedded one)
+    _stop_by: float | None = None  # the end of the drain at stop, the same for all apps of the process
     clock: Callable[[], float] = staticmethod(monotonic)
     # What must hold before a worker starts, e.g. the topics' settings; raises what says what to do.
     before_start: Callable[[], Awaitable[None]]
@@ -157,8 +166,16 @@ class GuardedApp(faust.App):
     def _new_transport(self) -> GuardedTransport:
         return GuardedTransport(self.conf.broker_consumer, self)
 
+    async def _stop_consumer(self) -> None:
+        stop_by = self.clock() + self.drain_seconds
+        for app in (self, *self.drained_with):
+            if app._stop_by is None:
+                app._stop_by = stop_by
+        # Faust stops each of the others again, later: then nothing is left to drain, or the time is up.
+        await asyncio.gather(super()._stop_consumer(), *(app._stop_consumer() for app in self.drained_with))
+
     async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
-        deadline = self.clock() + self.drain_seconds
+        deadline = self._stop_by if self._stop_by is not None else self.clock() + self.drain_seconds
         # `consumer.unacked`: what an agent has in hand; what waited in a queue was cleared and comes again.
         while any(not message.acked for message in consumer.unacked):
             if self.clock() > deadline:

@@ -63,6 +63,10 @@ class DeadLetter(LogSyncError):
         super().__init__(f"{category}: {reason}")
 
 
+class Stalled(LogSyncError):
+    """End the process: a group has something to do and makes no progress; a restart begins at the last commit."""
+
+
 class Unavailable(LogSyncError):
     """Answer 503 with Retry-After, or wait: a server that we need is away, or a bounded queue is full."""
 

@@ -12,7 +12,6 @@ from faust.types import TP
 
 from logsync_streams import metrics
 from logsync_streams.consumer import GuardedApp
-from logsync_streams.settings import KafkaSettings
 from logsync_streams.storage.factory import Store
 from logsync_streams.streams.rates import RatesFold
 
@@ -27,11 +26,11 @@ class Upkeep(faust.Service):
         apps: Mapping[str, GuardedApp],
         fold: RatesFold,
         store: Store | None,
-        kafka: KafkaSettings,
         now: Callable[[], int],
     ) -> None:
         super().__init__()
-        self._apps, self._fold, self._store, self._kafka, self._clock = apps, fold, store, kafka, now
+        self._apps, self._fold, self._store, self._clock = apps, fold, store, now
+        self._measured: dict[str, set[TP]] = {}
         self._folding: asyncio.Task[None] | None = None
 
     def is_ready(self) -> bool:
@@ -46,6 +45,8 @@ class Upkeep(faust.Service):
             self._folding.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._folding
+        if self._store is not None:
+            await self._store.close()
 
     @faust.Service.task
     async def _measure(self) -> None:
@@ -63,14 +64,15 @@ class Upkeep(faust.Service):
         metrics.unacked_records.labels(group).set(len(unacked))
         ages = [self._clock() / 1000 - message.timestamp for message in unacked if message.timestamp]
         metrics.oldest_unacked_seconds.labels(group).set(max(ages, default=0.0))
-        if self._kafka.embedded:
-            return  # its end offsets cannot be trusted
-        assigned: set[TP] = consumer.assignment()
-        if not assigned:
+        if not app.ends_are_known:
             return
-        ends = await consumer.highwaters(*assigned)
+        assigned: set[TP] = {tp for tp in consumer.assignment() if app.topics.acks_enabled_for(tp.topic)}
+        ends = await consumer.highwaters(*assigned) if assigned else {}
+        begins = await consumer.earliest_offsets(*assigned) if assigned else {}
         positions = consumer.settled_positions()
-        for tp, end in ends.items():
-            if tp in positions and app.topics.acks_enabled_for(tp.topic):
-                lag = max(0, end - positions[tp])
-                metrics.lag_records.labels(group, tp.topic, str(tp.partition)).set(lag)
+        for tp in assigned:
+            lag = max(0, ends[tp] - positions.get(tp, begins[tp]))
+            metrics.lag_records.labels(group, tp.topic, str(tp.partition)).set(lag)
+        for tp in self._measured.get(role, set()) - assigned:  # another worker tells of it now
+            metrics.lag_records.remove(group, tp.topic, str(tp.partition))
+        self._measured[role] = assigned

@@ -145,11 +145,11 @@ def build(settings: Settings) -> Worker:
         )
         _agent(app, _topic(app, topics.COUNTS), "count", CountStream(services).run)
 
-    upkeep = Upkeep(worker.apps, fold, worker.store, settings.kafka, now_ms)
+    upkeep = Upkeep(worker.apps, fold, worker.store, now_ms)
     first, *others = [worker.apps[role] for role in settings.roles]
     first.drained_with = others
     watchdog = Watchdog(worker.apps, settings.kafka.stall_timeout_seconds, time.monotonic)
-    _depend(first, [*others, upkeep, watchdog])
+    _depend(first, [upkeep, *others, watchdog])  # stopped from the last to the first
     views.mount(first, rates=fold.view, status=partial(status, worker), ready=upkeep.is_ready)
     if settings.query.enabled:
         reader = worker.store.reader if worker.store else open_reader(settings)

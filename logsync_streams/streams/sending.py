@@ -26,9 +26,22 @@ async def send(
     return await topic.send(key=key, value=value, partition=partition, headers=list(headers))
 
 
+_waiting = 0
+
+
+def waiting() -> int:
+    """Calls that wait for Kafka's acknowledgement now. Kafka, or the producer's own time limit, ends each."""
+    return _waiting
+
+
 async def acknowledged(sent: Iterable[Awaitable[RecordMetadata]]) -> list[RecordMetadata]:
     """Wait for all. Raises what Kafka answered for the first that failed, after all have ended."""
-    results = await asyncio.gather(*sent, return_exceptions=True)
+    global _waiting  # one producer's state a process, as Kafka sees it
+    _waiting += 1
+    try:
+        results = await asyncio.gather(*sent, return_exceptions=True)
+    finally:
+        _waiting -= 1
     for result in results:
         if isinstance(result, BaseException):
             raise result

@@ -31,7 +31,7 @@ def guard(*messages: Message) -> GuardedConsumer:
     consumer = GuardedConsumer.__new__(GuardedConsumer)  # its bookkeeping only: Faust's part needs a broker
     consumer._handed_out = defaultdict(deque, {TP0: deque(messages)})
     consumer._acked, consumer._acked_index = defaultdict(list), defaultdict(set)
-    consumer.positions = {}
+    consumer.positions, consumer._committed_offset = {}, {}
     return consumer
 
 
