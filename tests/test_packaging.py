@@ -134,7 +134,7 @@ def test_every_declared_library_is_pinned():
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
     """The bin folder of a clean environment into which `pip install .` was run."""
-    folder = tmp_path_factory.mktemp("packaging")
+    folder: Path = tmp_path_factory.mktemp("packaging")
     source = folder / "source"
     # Of the checkout, what is not made: neither an environment nor a former build may help.
     made = shutil.ignore_patterns(".venv", ".git", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".logsync")

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 _POLL_SECONDS = 0.2
+_ANSWER_SECONDS = 2.0  # a part that stands still must not delay a second Ctrl-C for long
 
 
 class Parts:
@@ -18,7 +19,7 @@ class Parts:
         """Base URLs, e.g. http://127.0.0.1:8081."""
         self.collector, self.worker, self.query = collector, worker, query
         # trust_env: a proxy in the environment must not get our loopback requests.
-        self._client = httpx.AsyncClient(timeout=5, trust_env=False)
+        self._client = httpx.AsyncClient(timeout=_ANSWER_SECONDS, trust_env=False)
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -37,21 +37,17 @@ class Keeper:
         self._task = asyncio.create_task(self._keep())
 
     @property
-    def never_started(self) -> bool:
-        return self._task is None
-
-    @property
     def gone(self) -> bool:
         """True when the child has ended and will not be started again."""
         return self._task is None or self._task.done()
 
     async def stop(self, timeout_seconds: float) -> bool:
-        """Stop the child for good. True when it ended in time and well (exit code 0)."""
+        """Stop the child for good. False when it had to be killed."""
         self._stopping.set()
         code = await self.child.stop(timeout_seconds)
         if self._task is not None:
             await self._task
-        return code == 0
+        return code != -signal.SIGKILL
 
     def kill(self) -> None:
         """End the child for good, at once."""

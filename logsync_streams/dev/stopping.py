@@ -45,10 +45,15 @@ class Stopping:
         self._settled = Settled()
 
     async def follow(self) -> None:
-        """Asks the collector now and then, so that its death leaves little unknown. Runs until cancelled."""
+        """Asks both now and then, so that little is unknown of one that dies or stands still. Until cancelled."""
         while True:
             await asyncio.sleep(_FOLLOW_SECONDS)
-            await self._ask_collector()
+            await self.ask()
+
+    async def ask(self) -> None:
+        """Asks both how far they are; what does not answer stands as it was."""
+        await self._ask_collector()
+        await self._ask_worker()
 
     async def stop(self, gave_up: asyncio.Event) -> bool:
         """Stops the doors, waits for the drain, stops the rest. False when acknowledged logs were lost."""
@@ -62,7 +67,7 @@ class Stopping:
         hurried = gave_up.is_set() or self._broker.gone
         in_time = await self._worker.stop(0.5 if hurried else _WORKER_SECONDS)
         await self._broker.stop(_BROKER_SECONDS)
-        if settled and not in_time and not self._worker.never_started:
+        if settled and not in_time:
             self._say("the worker had to be killed, after everything accepted was in the store")
         if settled:
             self._say("stopped: everything accepted is in the store")

@@ -132,6 +132,7 @@ class Supervisor:
         stopping.probes = 1
         word = await self._in_time(parts.send_probe(), _READY_SECONDS, "the HTTP door")
         await self._in_time(parts.until_found(word), _READY_SECONDS, "the probe log (the worker joins its groups)")
+        await stopping.ask()
         self._say(_ready(parts, self._settings, self._rate))
         if self._rate > 0:
             address = (collector.syslog_host, collector.syslog_udp_port)

@@ -22,7 +22,8 @@ STOP_SECONDS = 60.0
 
 def free_ports(count: int) -> list[int]:
     """Ports that were free for TCP and UDP a moment ago."""
-    held, ports = [], []
+    held: list[socket.socket] = []
+    ports: list[int] = []
     try:
         while len(ports) < count:
             tcp = socket.socket()
