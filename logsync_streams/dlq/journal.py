@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
 
 from logsync_streams import dead_letter, topics
 from logsync_streams.dead_letter import DeadLetterRecord
@@ -29,8 +30,8 @@ T = TypeVar("T")
 async def read(kafka: KafkaSettings) -> Ledger:
     """Everything that `logs-dlq` holds at this moment. Raises Unavailable, ConfigurationError."""
     ledger = Ledger()
+    partitions = await _partitions(kafka)
     async with _consumer(kafka) as consumer:
-        partitions = [TopicPartition(topics.DEAD_LETTERS, number) for number in await _partitions(consumer)]
         starts = await _asked(kafka, consumer.beginning_offsets(partitions))
         ends = await _asked(kafka, consumer.end_offsets(partitions))
         for partition in partitions:
@@ -160,10 +161,18 @@ async def _consumer(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.stop()
 
 
-async def _partitions(consumer: AIOKafkaConsumer) -> list[int]:
-    if topics.DEAD_LETTERS not in await consumer.topics():
-        raise ConfigurationError([f"topic {topics.DEAD_LETTERS} does not exist; run `logsync topics create`"])
-    return sorted(consumer.partitions_for_topic(topics.DEAD_LETTERS) or ())
+async def _partitions(kafka: KafkaSettings) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    try:
+        await _asked(kafka, admin.start())
+        # Asked for by name, a topic that is missing would be created on a broker that creates topics by itself.
+        if topics.DEAD_LETTERS not in await _asked(kafka, admin.list_topics()):
+            raise ConfigurationError([f"topic {topics.DEAD_LETTERS} does not exist; run `logsync topics create`"])
+        [described] = await _asked(kafka, admin.describe_topics([topics.DEAD_LETTERS]))
+    finally:
+        await admin.close()
+    numbers = sorted(partition["partition"] for partition in described["partitions"])
+    return [TopicPartition(topics.DEAD_LETTERS, number) for number in numbers]
 
 
 async def _records(
@@ -183,7 +192,7 @@ async def _records(
                     return
                 yield record
         if time.monotonic() - heard > _SILENCE_SECONDS:
-            raise _away(kafka, TimeoutError(f"nothing came in {_SILENCE_SECONDS:g} s"))
+            raise _away(kafka, KafkaConnectionError())
 
 
 async def _asked(kafka: KafkaSettings, question: Awaitable[T]) -> T:
@@ -195,7 +204,8 @@ async def _asked(kafka: KafkaSettings, question: Awaitable[T]) -> T:
 
 def _away(kafka: KafkaSettings, error: Exception) -> Unavailable:
     where = ",".join(kafka.bootstrap)
-    return Unavailable(
-        f"LOGSYNC_KAFKA__BOOTSTRAP: {where!r}: no answer ({str(error) or type(error).__name__}); start Kafka "
-        "(make stack) or name one that runs"
-    )
+    if isinstance(error, KafkaConnectionError):
+        what = "no broker answers there; start Kafka (make stack) or name one that runs"
+    else:
+        what = f"the broker answered: {str(error) or type(error).__name__}"
+    return Unavailable(f"LOGSYNC_KAFKA__BOOTSTRAP: {where!r}: {what}")
