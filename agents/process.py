@@ -20,6 +20,7 @@ from agents.filter import Rule, dataset_by, drop_noise, route
 from agents.filter_file import NO_ROUTES, compiled_routes
 from agents.horizon import ReceiveTime
 from agents.parse import Parser, parse
+from agents.redact import Redactor, default_redactor
 from logsync_streams import envelope
 from logsync_streams.counts import NO_SERVICE, ServiceCounts
 from logsync_streams.dead_letter import DeadLetterRecord
@@ -49,6 +50,7 @@ class Outcome:
     dropped: Counter[str] = field(default_factory=Counter)  # filter rule -> events
     dead: list[DeadLetterRecord] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
+    redacted: Counter[str] = field(default_factory=Counter)  # redaction rule -> secrets
     processed: Counter[tuple[str, str]] = field(default_factory=Counter)  # (service, level) left after the filter
 
     def add(self, other: Outcome) -> None:
@@ -59,6 +61,7 @@ class Outcome:
         self.replayed += other.replayed
         self.dropped += other.dropped
         self.dead += other.dead
+        self.redacted += other.redacted
         self.processed += other.processed
         for service, entries in other.tally.services.items():
             mine = self.tally.services.setdefault(service, {})
@@ -79,6 +82,7 @@ class Processor:
     keep_original: bool
     max_enriched_bytes: int
     receive_time: ReceiveTime
+    redactor: Redactor = field(default_factory=default_redactor)
 
     async def run(
         self, decoded: Sequence[Decoded], outcome: Outcome, assignments: Mapping[date, Assignment]
@@ -94,21 +98,28 @@ class Processor:
         return outcome
 
     def decode(self, records: Sequence[RawRecord], outcome: Outcome) -> list[Decoded]:
-        """The events of the records, with the receive times to use; what cannot be decoded is among the dead."""
+        """The events of the records, their secrets redacted, with the receive times to use; what cannot be decoded is
+        among the dead. Everything that leaves `process` is made of what this returns.
+        """
         decoded = []
         for record in records:
             try:
                 found = envelope.decode(record)
             except DeadLetter as reason:
                 outcome.received += 1
-                outcome.dead.append(_undecodable(record, reason))
+                outcome.dead.append(self._undecodable(record, reason, outcome))
                 continue
             if found.origin.attempts:  # a replay keeps the receive time, and with it the index, of its first try
                 decoded.append(found)
                 continue
             received_at = self.receive_time(found.received_at, record.timestamp)
             decoded.append(found if received_at == found.received_at else replace(found, received_at=received_at))
-        return decoded
+        return self.redactor.records(decoded, outcome.redacted)
+
+    def _undecodable(self, record: RawRecord, reason: DeadLetter, outcome: Outcome) -> DeadLetterRecord:
+        dead = _undecodable(record, reason)
+        redact, redacted = self.redactor, outcome.redacted
+        return replace(dead, value=redact.data(dead.value, redacted), error=redact.text(dead.error, redacted))
 
     async def _stages(self, records: Sequence[Decoded], assignments: Mapping[date, Assignment]) -> Outcome:
         outcome = Outcome()

@@ -90,6 +90,9 @@ latency_seconds = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600),
     registry=REGISTRY,
 )
+redacted = Counter(
+    "logsync_redacted", "Secrets masked or hashed in what senders wrote, by rule.", ["rule"], registry=REGISTRY
+)
 stored = Counter("logsync_indexed_events", "Events stored, first writes only.", registry=REGISTRY)
 duplicates = Counter("logsync_duplicate_events", "Events that were in the store already.", registry=REGISTRY)
 retries = Counter("logsync_index_retried_events", "Events written again, by reason.", ["reason"], registry=REGISTRY)

@@ -186,6 +186,11 @@ class FilterRule(_Group):
     service: str | None = Field(None, description="service.name the event must have")
 
 
+SecretKind = Literal[
+    "private_key", "jwt", "aws_key", "provider_token", "bearer", "url_password", "keys", "card", "email"
+]
+
+
 class ProcessSettings(_Group):
     filter_rules: list[FilterRule] = Field(
         [FilterRule(name="debug_in_production", level="debug", environment="production")],
@@ -193,6 +198,14 @@ class ProcessSettings(_Group):
     )
     filter_file: Path | None = Field(
         None, description="filter rules (YAML): drop, keep, sample, route; in place of filter_rules"
+    )
+    redact: Annotated[list[SecretKind], NoDecode, BeforeValidator(_split)] = Field(
+        ["private_key", "jwt", "aws_key", "provider_token", "bearer", "url_password", "keys", "card"],
+        description="secrets that are masked before anything leaves `process`; there is `email`, too; empty = none",
+    )
+    redact_keys: CommaSeparated = Field([], description="further names whose values are secrets, beside password, …")
+    redact_hash_key_file: Path | None = Field(
+        None, description="file with a random key: secrets become a keyed hash, the same for the same value"
     )
     catalogue_file: Path | None = Field(None, description="service catalogue (YAML): owner, team, tier by service")
     keep_original: bool = Field(True, description="keep the bytes as received in event.original (not indexed)")

@@ -31,6 +31,7 @@ from agents.filter_file import rule_set
 from agents.horizon import by_append_time, clamped
 from agents.index import Limits
 from agents.process import Processor
+from agents.redact import redactor
 from agents.targets import Targets
 from logsync_streams import faust_commands, kafka_topics, logs, metrics, topics, views
 from logsync_streams.consumer import GuardedApp, coalescing_scheduler
@@ -173,6 +174,7 @@ def processor(settings: Settings, rules: Sequence[Rule]) -> Processor:
         keep_original=settings.process.keep_original,
         max_enriched_bytes=settings.process.max_enriched_bytes,
         receive_time=receive_time,
+        redactor=redactor(settings.process),
     )
 
 

@@ -112,6 +112,8 @@ class ProcessStream:
             label = self._service_label(service)
             metrics.volume.labels(label).inc(number)
             metrics.errors.labels(label).inc(number if is_error else 0)
+        for rule, number in outcome.redacted.items():
+            metrics.redacted.labels(rule).inc(number)
         for rule, number in outcome.dropped.items():
             metrics.dropped.labels("filter", rule).inc(number)
 

@@ -8,9 +8,10 @@ import pytest
 from agents.filter import Rule, drop_noise, sampled
 from agents.filter_file import NO_ROUTES, compiled_routes
 from agents.filter_match import WrongMatch, compile_match
+from agents.process import Outcome
 from logsync_streams.enriched import Counts
-from tests.unit.samples import ENVELOPE_ID, OneDataset, enveloped, event, feed, processor
-from tests.unit.test_process import DAY, Outcome, ids
+from tests.unit.samples import DAY, ENVELOPE_ID, OneDataset, enveloped, event, feed, processor
+from tests.unit.test_process import ids
 
 LOG: dict[str, Any] = {
     "log": {"level": "warn"},
