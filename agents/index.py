@@ -119,10 +119,10 @@ class Indexer:
     sleep: Sleep = asyncio.sleep
     jitter: Callable[[float, float], float] = random.uniform
     _held: int = field(default=0, init=False)
-    _window: Window = field(init=False)
+    window: Window = field(init=False)
 
     def __post_init__(self) -> None:
-        self._window = Window(self.limits.bulks_in_flight, metrics.bulk_window.set)
+        self.window = Window(self.limits.bulks_in_flight, metrics.bulk_window.set)
 
     async def settle(
         self, documents: Sequence[Document], on_dead: OnDead, *, poison_share: float | None = None
@@ -166,13 +166,13 @@ class Indexer:
             self._alarm(bulk, [])
 
     async def _write(self, part: list[Document]) -> list[Outcome]:
-        permit = await self._window.enter()
+        permit = await self.window.enter()
         overloaded = True  # an answer that never came
         try:
             outcomes = await self.writer.write(part)
             overloaded = any(one.reaction is Reaction.RETRY and one.reason != WRITE_BLOCKED for one in outcomes)
         finally:
-            self._window.leave(permit, overloaded=overloaded)
+            self.window.leave(permit, overloaded=overloaded)
         return outcomes
 
     def _sorted(self, part: list[Document], outcomes: list[Outcome], bulk: _Bulk) -> _Answers:

@@ -51,6 +51,9 @@ class OneDataset:
     def dataset(self, service: str) -> str:
         return self.datasets.get(service, "default")
 
+    def possible_datasets(self, service: str) -> set[str]:
+        return {self.dataset(service)}
+
 
 def processor(**changes: Any) -> Processor:
     settings = ProcessSettings()

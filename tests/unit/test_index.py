@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+
+import orjson
 
 from agents.index import Indexer, Limits, Settled, bulks, halves
 from logsync_streams.storage.api import DUPLICATE, STORED, Document, Outcome, Reaction
@@ -141,3 +144,105 @@ def test_halving_loses_nothing():
     all_of_them = documents(5)
 
     assert all_of_them == [document for half in halves(all_of_them) for document in half]
+
+
+async def test_a_document_of_a_dropped_day_is_expired_and_the_others_wait_on():
+    missing = Outcome(Reaction.HOLD, "alias_missing")
+    rig = Rig(Script(_0=[missing], _1=[missing, missing]))
+    gone, held = documents(2)
+    rig.dropped = {"logsync-gone-2026.11.24"}
+    settled = await rig.settle([gone._replace(target="logsync-gone-2026.11.24"), held])
+
+    assert [(gone.id, "expired")] == rig.dead
+    assert (1, 1) == (settled.stored, settled.dead)
+
+
+def refused(field: str) -> Outcome:
+    return Outcome(Reaction.DEAD_LETTER, "document_parsing_exception", "", "mapping", field)
+
+
+def log(**fields: object) -> Document:
+    id = f"{0:032x}-00000"
+    body = {"event": {"id": id, "ingested": "2026-11-24T22:00:00.000Z"}, "@timestamp": "2026-11-24T22:00:00.000Z"}
+    return Document("logsync-default-2026.11.24", id, orjson.dumps(body | fields))
+
+
+async def test_a_document_is_written_again_at_once_without_the_fields_that_are_refused_and_with_the_same_id():
+    rig = Rig(Script(_0=[refused("service"), refused("host")]))
+    settled = await rig.settle([log(service="auth", host=[1])])
+
+    assert ([], [], 1, 0) == (rig.dead, rig.pauses, settled.stored, settled.dead)
+    assert [[f"{0:032x}-00000"]] * 3 == rig.writer.requests
+
+
+async def test_what_still_fails_is_a_dead_letter_as_it_came():
+    given = log(service="auth")
+    letters = []
+
+    async def on_dead(found):
+        letters.extend(found)
+
+    await Rig(Script(_0=[refused("service"), POISON])).indexer.settle([given], on_dead)
+
+    assert [(given, POISON)] == letters
+
+
+async def test_a_field_that_is_refused_over_and_over_ends_in_the_dead_letters():
+    rig = Rig(Script(_0=[refused("labels")] * 1000))
+    settled = await rig.settle([log(labels="no object")])
+
+    assert (0, 1) == (settled.stored, settled.dead)
+
+
+class Gate:
+    """A writer whose requests wait until they are let through; it notes how many were under way at once."""
+
+    def __init__(self, answer: Outcome = STORED) -> None:
+        self.open, self.under_way, self.most, self.answer = asyncio.Event(), 0, 0, answer
+
+    async def write(self, documents: Sequence[Document]) -> list[Outcome]:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await self.open.wait()
+        self.under_way -= 1
+        answer, self.answer = self.answer, STORED
+        return [answer] * len(documents)
+
+    async def close(self) -> None: ...
+
+
+async def test_two_bulks_are_in_flight_and_no_more():
+    gate = Gate()
+    settling = asyncio.create_task(Rig(gate).settle(documents(250)))  # type: ignore[arg-type]  # as much of a writer
+    for _ in range(20):
+        await asyncio.sleep(0)
+    under_way = gate.under_way
+    gate.open.set()
+
+    assert (2, 250, 2) == (under_way, (await settling).stored, gate.most)
+
+
+async def test_an_overloaded_store_gets_fewer_bulks_at_once_and_more_when_it_takes_them():
+    rig = Rig(Script(_0=[RETRY]))
+    seen = []
+
+    async def sleep(seconds):
+        seen.append(rig.indexer.window.limit)
+
+    rig.indexer.sleep = sleep
+    await rig.settle(documents(50))
+
+    assert ([1], 2) == (seen, rig.indexer.window.limit)
+
+
+async def test_a_write_block_is_no_overload():
+    rig = Rig(Script(_0=[Outcome(Reaction.RETRY, "write_blocked")]))
+    seen = []
+
+    async def sleep(seconds):
+        seen.append(rig.indexer.window.limit)
+
+    rig.indexer.sleep = sleep
+    await rig.settle(documents(1))
+
+    assert [2] == seen
