@@ -59,8 +59,8 @@ class KafkaPublisher:
     """The Publisher on a raw topic (the first of `kafka.raw_topics`).
 
     Events of one sender that come within `kafka.linger_ms` share an envelope, whose record key is the sender's
-    address. An offered event is sent until it is acknowledged, always in the same envelope, so that a lost answer
-    doubles nothing; a published one is given up when its sender has been told so.
+    address (a keyed request's: its key). An offered event is sent until it is acknowledged, always in the same
+    envelope, so that a lost answer doubles nothing; a published one is given up when its sender has been told so.
     """
 
     def __init__(self, settings: Settings, clock: Clock, *, link: Link | None = None) -> None:
@@ -188,7 +188,9 @@ class KafkaPublisher:
 
     async def _deliver(self, batch: _Batch, envelope: Envelope) -> None:
         value, headers = wire.encode(envelope)
-        key = envelope.peer.encode() or None
+        # A retry of a keyed request goes behind its first try, wherever it comes from: `index` looks for that in
+        # yesterday's index only (DESIGN §4, Identity).
+        key = (envelope.key or envelope.peer).encode() or None
         pause = _RETRY_FIRST_SECONDS
         failure: str | None = "this collector was stopped"
         try:

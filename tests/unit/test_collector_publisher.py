@@ -237,3 +237,14 @@ def test_envelopes_number_the_events_of_a_keyed_request_throughout():
     made = envelopes(WEB, [b"x"] * 1001, received_at=NOW, key="0" * 32)
 
     assert [(0, 500), (500, 500), (1000, 1)] == [(e.first_index, len(e.events)) for e in made]
+
+
+async def test_a_retry_from_another_address_goes_behind_its_first_try():
+    link = MemoryLink()
+    publisher = kafka_publisher(link)
+    key = "0123456789abcdef" * 2
+    for peer in ("192.0.2.7", "192.0.2.8"):
+        await publisher.publish(Sender("http", "json", peer), [b"{}"], key=key)
+    await publisher.stop(5)
+
+    assert [key.encode()] * 2 == [record_key for record_key, _ in link.records]
