@@ -131,6 +131,9 @@ async def show(settings: Settings, event_id: str, *, raw: bool) -> int:
 async def replay(settings: Settings, wanted: Wanted, *, dry_run: bool) -> int:
     """Send back what is wanted; what must stay is named, and is exit code 1, as is finding nothing."""
     letters = await _open(settings, wanted.selection(named=True))
+    if not letters:
+        print("no open dead letter is meant")
+        return NOT_ALL
     stays: Counter[str] = Counter()
     examples: dict[str, str] = {}
     sent: Counter[str] = Counter()
@@ -160,9 +163,7 @@ async def replay(settings: Settings, wanted: Wanted, *, dry_run: bool) -> int:
         print(f"{_letters(number)} {'would go' if dry_run else 'went'} back to {topic}")
     for reason, number in stays.most_common():
         print(f"{_letters(number)} {'stays' if number == 1 else 'stay'} (e.g. {escape(examples[reason])}): {reason}")
-    if not sent and not stays:
-        print("no open dead letter is meant")
-    elif sent and not dry_run:
+    if sent and not dry_run:
         print("what fails again is listed again, with one attempt more: logsync dlq list")
     return DONE if sent and not stays else NOT_ALL
 

@@ -81,7 +81,8 @@ async def _dead_letters(bootstrap: str) -> list[tuple[str, bytes, dict[str, str]
                 for records in (await consumer.getmany(timeout_ms=500)).values():
                     for record in records:
                         headers = {name: value.decode() for name, value in record.headers}
-                        found.append(((record.key or b"").decode(), record.value or b"", headers))
+                        if "logsync-event-id" in headers:  # else it is the mark that a letter was handled
+                            found.append((headers["logsync-event-id"], record.value or b"", headers))
         return found
     finally:
         await consumer.stop()
