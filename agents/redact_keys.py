@@ -122,7 +122,12 @@ class KeyValues:
             value = text[start:end]
             if not value.strip() or is_masked(value.strip()):
                 continue
-            if not bare or _looks_secret(name, match.group(3), value, text[end : end + 40]):
+            if bare:
+                secret = _looks_secret(name, match.group(3), value, text[end : end + 40])
+            else:
+                # "unexpected token: '<'": of a parser, not a credential.
+                secret = len(value) >= 6 or match.group(2) != "" or "token" not in name or ":" not in match.group(3)
+            if secret:
                 yield start, end
 
 
@@ -144,8 +149,10 @@ def _bare_span(name: str, text: str, start: int, end: int) -> Span:
 def _looks_secret(name: str, separator: str, value: str, after: str) -> bool:
     """Whether a value without quotes is one."""
     word = value.strip(".!?:").lower()
-    if word in _NO_SECRETS or value.startswith(("=", "$", "%s", "%d", "{", "==")):
+    if word in _NO_SECRETS or value.startswith(("=", "$", "%s", "%d", "{")):
         return False
+    if name == "pwd" and value.startswith(("/", "~")):
+        return False  # the working directory
     if name.endswith(("cookie", "authorization")):
         return any(character.isdigit() or character == "=" for character in value) or len(value) > 12
     spaced = separator[-1:].isspace()

@@ -117,7 +117,7 @@ def is_card(digits: str) -> bool:
 
 
 # -------------------------------------------------------------------------------------------------------------- rules
-_URL_PASSWORD = r"""(?:[A-Za-z][A-Za-z0-9+.-]*:(?:\\?/){2}[^\s/:@"'<>\\]*:([^\s/"'<>\\]+)@)"""
+_URL_PASSWORD = r"""(?:[A-Za-z][A-Za-z0-9+.-]*:(?:\\*/){2}[^\s/:@"'<>\\]*:([^\s/"'<>\\]+)@)"""
 _DSN_PASSWORD = r"""(?:(?:^|[\s"'=])[\w.-]+:([^\s@"']+)@(?:tcp|unix|udp)[\d]?\()"""
 
 # Prefixes that providers give their tokens, so that they can be found.
@@ -156,7 +156,7 @@ RULES: dict[str, SecretRule] = {
         SecretRule("bearer", r"(?i:bearer|basic|apikey)(?:\s|\\[tn])+[A-Za-z0-9._~+/=-]{6}", _bearer),
         SecretRule(
             "url_password",
-            r"""://[^\s/"'<>@:]*:[^\s/"'<>@]*@|:\\/\\/[^\s"@]*:[^\s"@]*@|@(?:tcp|unix|udp)\d?\(""",
+            r""":(?:\\*/){2}[^\s/"'<>@:]*:[^\s/"'<>@]*@|@(?:tcp|unix|udp)\d?\(""",
             _first_group(f"{_URL_PASSWORD}|{_DSN_PASSWORD}"),
         ),
         SecretRule("keys", sign(()), KeyValues()),
