@@ -29,6 +29,7 @@ from logsync_streams.streams import sending
 log = logging.getLogger(__name__)
 
 LONGEST_LOOK_SECONDS = 5.0
+_STDERR = 2  # the descriptor: Faust puts an object in the place of sys.stderr that has none
 _ANSWER_SECONDS = 20.0  # Kafka's time to say where a partition ends
 _STOP_SECONDS = 30.0  # an order to stop that takes longer is itself a stall
 
@@ -80,7 +81,7 @@ class Watchdog(faust.Service):
     @faust.Service.task
     async def _watch(self) -> None:
         while not self.should_stop:
-            faulthandler.dump_traceback_later(self._timeout, exit=True)
+            faulthandler.dump_traceback_later(self._timeout, exit=True, file=_STDERR)
             for role, app in self._apps.items():
                 seconds = self._stalls[role].look(self._clock(), await see(app))
                 metrics.stalled_seconds.labels(app.conf.id).set(seconds)
