@@ -5,7 +5,7 @@ What a query means is said in `evaluate`; each clause here is chosen to mean exa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from logsync_streams.storage import evaluate, values
@@ -83,21 +83,21 @@ def _text(query: Text) -> Clause:
     wanted = words(query.text)
     if not wanted:
         return {"match_none": {}}
-    return _in_words("match_phrase", "query", query.field, " ".join(wanted))
+    return _in_words(lambda field, text: {"match_phrase": {field: {"query": text}}}, query.field, " ".join(wanted))
 
 
-def _in_words(kind: str, parameter: str, field: str | None, text: str) -> Clause:
+def _in_words(clause: Callable[[str, str], Clause], field: str | None, text: str) -> Clause:
     """A clause on each text field: on the words beside it where the document has them, else on the field itself."""
     clauses: list[Clause] = []
     for name in evaluate.text_fields(field):
         beside = WORD_FIELDS[name]
-        clauses.append({kind: {beside: {parameter: text}}})
+        clauses.append(clause(beside, text))
         if text.isascii():  # a text without words beside it is ASCII
             analysed = name if FIELDS[name] is FieldType.TEXT else f"{name}.text"
             clauses.append(
                 {
                     "bool": {
-                        "filter": [{kind: {analysed: {parameter: text}}}],
+                        "filter": [clause(analysed, text)],
                         "must_not": [{"exists": {"field": beside}}],
                     }
                 }
@@ -107,12 +107,16 @@ def _in_words(kind: str, parameter: str, field: str | None, text: str) -> Clause
 
 def _prefix(query: Prefix) -> Clause:
     if evaluate.is_words(query.field):
-        return _in_words("prefix", "value", query.field, evaluate.word_prefix(query.text))
+        return _in_words(_starts, query.field, evaluate.word_prefix(query.text))
     field = query.field or ""
     if field.startswith(LABELS):
         pair = label_pair(field.removeprefix(LABELS), query.text)
-        return _any([{"prefix": {field: {"value": query.text}}}, {"prefix": {LABEL_PAIRS: {"value": pair}}}])
-    return {"prefix": {field: {"value": evaluate.keyword_text(field, query.text)}}}
+        return _any([_starts(field, query.text), _starts(LABEL_PAIRS, pair)])
+    return _starts(field, evaluate.keyword_text(field, query.text))
+
+
+def _starts(field: str, text: str) -> Clause:
+    return {"prefix": {field: {"value": text}}}  # short enough for an automaton: evaluate.MAX_PARTIAL_BYTES
 
 
 def _equals(query: Equals) -> Clause:
@@ -162,8 +166,8 @@ def _exists(field: str) -> Clause:
         pair = label_pair(field.removeprefix(LABELS), "")
         return _any(
             [
-                {"prefix": {field: {"value": ""}}},
-                {"prefix": {LABEL_PAIRS: {"value": pair}}},
+                _starts(field, ""),
+                _starts(LABEL_PAIRS, pair),
                 {"term": {PRESENT: {"value": field}}},
             ]
         )

@@ -5,7 +5,7 @@ The rules (docs/architecture.md, "What a search means"):
   error.message or error.stack_trace. A text without words matches nothing.
 - Prefix: without a field or on a text field, one word that starts so; on a keyword, the value starts so.
 - Equals, Prefix and Range on a keyword compare exactly, code point by code point; log.level in lower case. A value
-  over IGNORE_ABOVE is not found by them. Of an array, any element.
+  over IGNORE_ABOVE is not found by them. Of an array, any element. A prefix or bound has at most MAX_PARTIAL_BYTES.
 - Exists: there is a value, whatever it is, too long or not of the field's type included.
 """
 
@@ -23,6 +23,9 @@ from logsync_streams.words import words
 
 Predicate = Callable[[Fields], bool]
 LEVEL = "log.level"
+# A prefix, a range's bound, and the name of a label of which only a part of the value is given. Elasticsearch makes an
+# automaton of them, a state a byte, and refuses one of more than 1,000 states; an escaped label name counts double.
+MAX_PARTIAL_BYTES = 300
 
 
 def matches(query: Query, document: Fields) -> bool:
@@ -71,6 +74,14 @@ def _refuse_unreadable(query: Equals | Prefix | Range | Exists) -> None:
         "".join(text for text in astuple(query) if isinstance(text, str)).encode()
     except UnicodeEncodeError:
         raise InvalidQuery("the query holds half of a surrogate pair, which is no character") from None
+    if not isinstance(query, Equals):
+        for text in astuple(query):
+            if isinstance(text, str) and len(text.encode()) > MAX_PARTIAL_BYTES:
+                raise InvalidQuery(
+                    f"{text[:20]}… is {len(text.encode())} bytes long: at most {MAX_PARTIAL_BYTES} bytes of a name, a "
+                    "prefix or a bound can be searched",
+                    hint="give a shorter beginning, or the whole value",
+                )
 
 
 def keyword_text(field: str, text: str) -> str:

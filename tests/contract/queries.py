@@ -8,6 +8,7 @@ from typing import Any
 
 from logsync_streams.storage import values
 from logsync_streams.storage.api import All, And, Equals, Exists, Not, Or, Prefix, Query, Range, Text
+from logsync_streams.storage.evaluate import MAX_PARTIAL_BYTES
 from logsync_streams.storage.mapping import FIELDS, FieldType
 from logsync_streams.words import words
 from tests.contract.documents import random_line
@@ -54,7 +55,7 @@ def _prefix(rng: random.Random, document: dict[str, Any]) -> Query:
         return Prefix(start if words(start) == [start] else "e", field)
     field = rng.choice(["service.name", "host.name", "tags", "labels.order", "labels.date", "log.level", "event.id"])
     value = values.keyword(_some(rng, values.leaves(document, field), "a")) or "x"
-    return Prefix(value[: rng.randint(1, len(value))] if value else "a", field)
+    return Prefix(_partial(value[: rng.randint(1, len(value))]) if value else "a", field)
 
 
 def _value(rng: random.Random, document: dict[str, Any]) -> Query:
@@ -67,7 +68,7 @@ def _value(rng: random.Random, document: dict[str, Any]) -> Query:
 
 def _range(rng: random.Random, document: dict[str, Any]) -> Query:
     field = rng.choice(_BY_VALUE)
-    bounds = [_as_text(_some(rng, values.leaves(document, field), _any_of(field))), _as_text(_any_of(field))]
+    bounds = [_partial(_as_text(_some(rng, values.leaves(document, field), _any_of(field)))), _as_text(_any_of(field))]
     rng.shuffle(bounds)
     lower, upper = rng.choice([(bounds[0], bounds[1]), (bounds[0], None), (None, bounds[1]), (bounds[0], bounds[0])])
     return Range(field, lower, upper, include_lower=rng.random() < 0.5, include_upper=rng.random() < 0.5)
@@ -93,6 +94,10 @@ def _any_of(field: str) -> object:
 
 def _some(rng: random.Random, found: list[Any], default: Any) -> Any:
     return rng.choice(found) if found else default
+
+
+def _partial(text: str) -> str:
+    return text.encode()[:MAX_PARTIAL_BYTES].decode(errors="ignore")
 
 
 def _as_text(value: object) -> str:

@@ -8,8 +8,9 @@ import pytest
 from deploy.servers import ElasticsearchServer
 from logsync_streams.errors import Unavailable
 from logsync_streams.settings import StoreSettings
-from logsync_streams.storage.api import All, Document, Reaction, SearchRequest
+from logsync_streams.storage.api import All, Document, Equals, Exists, Prefix, Query, Range, Reaction, SearchRequest
 from logsync_streams.storage.elasticsearch import ElasticsearchAdmin, ElasticsearchReader, ElasticsearchWriter, connect
+from logsync_streams.storage.evaluate import MAX_PARTIAL_BYTES
 from logsync_streams.storage.factory import Store
 from tests.servers.wiping import request
 
@@ -93,6 +94,28 @@ async def test_two_writers_store_an_id_once_when_a_generation_opens_between_them
         assert [document(2).id, document(1).id] == [hit.id for hit in page.hits]
     finally:
         await other.close()
+
+
+@pytest.mark.parametrize("version", ["8.19.8", "7.10.2"])
+async def test_the_longest_prefix_bound_and_label_name_are_searched(elasticsearch_version, version):
+    server = elasticsearch_version(version)
+    store = opened(settings(server))
+    key, value = "=" * (MAX_PARTIAL_BYTES - len("labels.")), "ü" * (MAX_PARTIAL_BYTES // 2)
+    labels = f'"labels":{{"{key}":"{value}z"}},"service":{{"name":"{value}z"}}'
+    body = f'{{"event":{{"id":"1"}},"@timestamp":"2026-11-24T21:56:37.123Z",{labels}}}'
+    found: list[Query] = [Prefix(value, f"labels.{key}"), Exists(f"labels.{key}"), Prefix(value, "service.name")]
+    found += [Range("service.name", lower=value), Equals(f"labels.{key}", f"{value}z")]
+    missed: list[Query] = [Range("service.name", upper=value), Exists("labels." + "k" * 293), Prefix("x" * 255)]
+    try:
+        await store.admin.prepare()
+        await store.admin.create(TARGET)
+        await store.writer.write([Document(TARGET, "1", body.encode())])
+        await store.admin.refresh()
+        totals = [(await store.reader.search(SearchRequest(query))).total for query in found + missed]
+
+        assert [1] * len(found) + [0] * len(missed) == totals
+    finally:
+        await store.close()
 
 
 async def test_a_frozen_server_is_unavailable_in_time_and_its_answers_come_back_with_it(elasticsearch, store):

@@ -86,3 +86,20 @@ def test_a_compiled_query_serves_many_documents():
     found = compiled(Text("disk full"))
 
     assert [True, False] == [found({"message": "Disk-full!"}), found({"message": "full disk"})]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Prefix("x" * 301, "service.name"),
+        Range("service.name", lower="é" * 151),
+        Exists("labels." + "k" * 300),
+    ],
+)
+def test_a_part_of_a_value_has_a_bounded_length(query):
+    with pytest.raises(InvalidQuery, match="at most 300 bytes"):
+        check(query)
+
+
+def test_a_whole_value_has_any_length():
+    check(Equals("service.name", "x" * 1000))
