@@ -28,6 +28,16 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def word_spans(text: str) -> list[tuple[str, int, int]]:
+    """Each word of `words` with its first character in the text and the one after its last."""
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return [(match[0], match.start(), match.end()) for match in _WORD.finditer(lowered)]
+    # Lower-casing made some characters longer (İ): say for each which one it came from.
+    origin = [place for place, character in enumerate(text) for _ in character.lower()]
+    return [(match[0], origin[match.start()], origin[match.end() - 1] + 1) for match in _WORD.finditer(lowered)]
+
+
 def words_field(text: str) -> str | None:
     """The words of a text joined by spaces for the field beside it, None where `standard` finds the same tokens."""
     if text.isascii():

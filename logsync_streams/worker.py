@@ -38,6 +38,7 @@ from logsync_streams.consumer import GuardedApp, coalescing_scheduler
 from logsync_streams.errors import ConfigurationError, LogSyncError
 from logsync_streams.parsing import PARSERS
 from logsync_streams.query.app import create_app
+from logsync_streams.query.tail import Hub
 from logsync_streams.settings import Settings, load
 from logsync_streams.state import StateLog, open_state
 from logsync_streams.storage.factory import Store, open_reader, open_store
@@ -45,6 +46,7 @@ from logsync_streams.streams.count import CountStream
 from logsync_streams.streams.index import IndexStream
 from logsync_streams.streams.process import ProcessStream
 from logsync_streams.streams.rates import RatesFold
+from logsync_streams.streams.tail import feeding
 from logsync_streams.upkeep import Upkeep
 from logsync_streams.version import VERSION
 from logsync_streams.watchdog import Watchdog
@@ -154,9 +156,10 @@ def build(settings: Settings) -> Worker:
     views.mount(first, rates=fold.view, status=partial(status, worker), ready=upkeep.is_ready)
     if settings.query.enabled:
         reader = worker.store.reader if worker.store else open_reader(settings)
-        api = create_app(reader, settings, rates=fold.view, now=now_ms)
+        hub = Hub(settings.query.max_tail_waiting_logs)
+        api = create_app(reader, settings, rates=fold.view, hub=hub, now=now_ms)
         views.mount_search(first, api)
-        _serve_query(first, settings, api)
+        _serve_query(first, settings, api, hub)
     faust_commands.show_all(worker.apps.values())
     return worker
 
@@ -303,7 +306,7 @@ def _depend(first: GuardedApp, services: Iterable[Any]) -> None:
             return dependencies
 
 
-def _serve_query(app: GuardedApp, settings: Settings, api: Any) -> None:
+def _serve_query(app: GuardedApp, settings: Settings, api: Any, hub: Hub) -> None:
     from faust.contrib.asgi import AsgiService
 
     query = settings.query
@@ -314,6 +317,14 @@ def _serve_query(app: GuardedApp, settings: Settings, api: Any) -> None:
         host = query.host
         port = query.port
         uvicorn_options = MappingProxyType({"lifespan": "off", "log_config": None, "access_log": False})
+
+        async def on_start(self) -> None:
+            await self.add_async_context(feeding(settings.kafka, hub))
+            await super().on_start()
+
+        async def on_stop(self) -> None:
+            hub.close()  # else the server would wait for its tails
+            await super().on_stop()
 
 
 def app_from_environment() -> faust.App:
@@ -326,7 +337,6 @@ def app_from_environment() -> faust.App:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from error
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    metrics.build.info({"version": VERSION})
     return worker.app
 
 

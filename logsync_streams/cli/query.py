@@ -1,4 +1,4 @@
-"""`logsync query`: the API and the page alone, with error rates that this process folds for itself."""
+"""`logsync query`: the API and the page alone, with error rates and live tail that this process reads for itself."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from logsync_streams.query import server
 from logsync_streams.settings import Settings
 from logsync_streams.streams.rates import RatesFold
+from logsync_streams.streams.tail import feeding
 
 
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT. The exit code; raises ConfigurationError as `server.run` does."""
-    return server.run(settings, open_rates=_folded_rates)
+    return server.run(settings, open_rates=_folded_rates, feed_tail=lambda settings, hub: feeding(settings.kafka, hub))
 
 
 @contextlib.asynccontextmanager

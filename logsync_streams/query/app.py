@@ -11,9 +11,14 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from logsync_streams.query.asking import Asking
 from logsync_streams.query.guard import Guard
+from logsync_streams.query.live import Live
+from logsync_streams.query.pages import STATIC, Pages
 from logsync_streams.query.problems import HANDLERS
-from logsync_streams.query.routes import STATIC, Routes
+from logsync_streams.query.routes import Routes
+from logsync_streams.query.saved import SavedSearches
+from logsync_streams.query.tail import Hub
 from logsync_streams.settings import Settings
 from logsync_streams.storage.api import EventReader
 
@@ -27,24 +32,37 @@ def create_app(
     settings: Settings,
     *,
     rates: Callable[[], dict[str, object]] | None = None,
+    hub: Hub | None = None,
     now: Callable[[], int] = _now,
 ) -> Starlette:
     """The application. reader: what searches are answered from; the caller opens and closes it.
 
-    rates: what `GET /api/error-rates` answers, None when this process does not know (503). now: epoch ms, for times
-    such as now-15m.
+    rates: what `GET /api/error-rates` answers, None when this process does not know (503). hub: where live tails
+    listen, None when this process sees no logs pass (503); whoever feeds it closes it before the server stops. now:
+    epoch ms, for times such as now-15m.
     """
-    routes = Routes(reader, settings.query, rates, now)
+    stored = Routes(reader, settings.query, Asking(settings.query), now)
+    live = Live(hub, settings.query)
+    pages = Pages(rates, SavedSearches(settings.data_dir, settings.query.max_saved_searches))
     return Starlette(
         routes=[
-            Route("/api/logs/search", routes.search),
-            Route("/api/logs/{id}", routes.log),
-            Route("/api/error-rates", routes.error_rates),
-            Route("/healthz", routes.healthz),
-            Route("/readyz", routes.readyz),
-            Route("/metrics", routes.metrics),
-            Route("/openapi.json", routes.openapi),
-            Route("/", routes.page),
+            Route("/api/logs/search", stored.search),
+            Route("/api/logs/histogram", stored.histogram),
+            Route("/api/logs/facets", stored.facets),
+            Route("/api/logs/fields", stored.fields),
+            Route("/api/logs/tail", live.tail),
+            Route("/api/logs/export", stored.export),
+            Route("/api/logs/{id}", stored.log),
+            Route("/api/logs/{id}/context", stored.context),
+            Route("/api/error-rates", pages.error_rates),
+            Route("/api/saved-searches", pages.saved_searches),
+            Route("/api/saved-searches/{name}", pages.saved_search, methods=["GET", "PUT", "DELETE"]),
+            Route("/healthz", pages.healthz),
+            Route("/readyz", stored.readyz),
+            Route("/metrics", pages.metrics),
+            Route("/openapi.json", pages.openapi),
+            Route("/", pages.page),
+            Route("/docs", pages.docs),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[

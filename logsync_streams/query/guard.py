@@ -43,7 +43,8 @@ class Guard:
         given = request_headers.get(b"x-request-id", b"")
         request_id = given.decode() if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope["logsync.request_id"] = request_id
-        is_page = scope["path"] == "/" or scope["path"].startswith("/static/")
+        is_page = scope["path"] in ("/", "/docs") or scope["path"].startswith("/static/")
+        keeps = is_page or scope["path"] == "/openapi.json"
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -53,8 +54,8 @@ class Guard:
                 headers["Referrer-Policy"] = "no-referrer"
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
                 headers["Content-Security-Policy"] = PAGE_POLICY if is_page else DATA_POLICY
-                # The page's files have ETags; answers of the API are of the moment.
-                headers["Cache-Control"] = "no-cache" if is_page else "no-store"
+                # What is ours has ETags; answers of the API are of the moment.
+                headers["Cache-Control"] = "no-cache" if keeps else "no-store"
             await send(message)
 
         host = _name(request_headers.get(b"host", b"").decode("latin-1"))

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from logsync_streams.errors import InvalidQuery, Unavailable
+from logsync_streams.query.limits import ClientGone, TooMany
 
 
 class BadParameter(Exception):
@@ -59,6 +60,17 @@ async def unavailable(request: Request, error: Unavailable) -> Response:
     return response
 
 
+async def too_many(request: Request, error: TooMany) -> Response:
+    response = problem(request, 429, "Too many requests at a time", str(error))
+    response.headers["Retry-After"] = "1"
+    return response
+
+
+async def client_gone(request: Request, error: ClientGone) -> Response:
+    """Nobody reads it; the status is what proxies log for such a request."""
+    return Response(status_code=499)
+
+
 async def http_error(request: Request, error: HTTPException) -> Response:
     title = HTTPStatus(error.status_code).phrase
     detail = error.detail if error.detail != title else f"{request.method} {request.url.path}"
@@ -77,6 +89,8 @@ HANDLERS: Mapping[Any, Any] = {
     InvalidQuery: invalid_query,
     BadParameter: bad_parameter,
     Unavailable: unavailable,
+    TooMany: too_many,
+    ClientGone: client_gone,
     HTTPException: http_error,
     Exception: unforeseen,
 }

@@ -15,6 +15,7 @@ import uvicorn
 
 from logsync_streams.errors import ConfigurationError
 from logsync_streams.query.app import create_app
+from logsync_streams.query.tail import Hub
 from logsync_streams.settings import QueryHttpSettings, Settings
 from logsync_streams.storage.factory import open_reader
 
@@ -23,35 +24,44 @@ STOP_TIMEOUT_SECONDS = 5
 
 # Opens what knows the error rates (a fold of `logs-counts`) for the time that the server runs.
 OpenRates = Callable[[Settings], AbstractAsyncContextManager[Callable[[], dict[str, object]]]]
+# Feeds live tail with what passes through `logs-enriched`, for the same time.
+FeedTail = Callable[[Settings, Hub], AbstractAsyncContextManager[None]]
 
 log = structlog.get_logger()
 
 
-def run(settings: Settings, *, open_rates: OpenRates | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; 0 after a clean stop. Without open_rates `/api/error-rates` answers 503.
+def run(settings: Settings, *, open_rates: OpenRates | None = None, feed_tail: FeedTail | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; 0 after a clean stop. Without open_rates `/api/error-rates` answers 503, and
+    without feed_tail `/api/logs/tail` does.
 
     Raises ConfigurationError when the address cannot be listened on or the store's settings are wrong.
     """
     with _listen(settings.query) as listener:
-        asyncio.run(_serve(settings, listener, open_rates))
+        asyncio.run(_serve(settings, listener, open_rates, feed_tail))
     return 0
 
 
-async def _serve(settings: Settings, listener: socket.socket, open_rates: OpenRates | None) -> None:
+async def _serve(
+    settings: Settings, listener: socket.socket, open_rates: OpenRates | None, feed_tail: FeedTail | None
+) -> None:
     async with AsyncExitStack() as stack:
         reader = open_reader(settings)
         stack.push_async_callback(reader.close)
         rates = None if open_rates is None else await stack.enter_async_context(open_rates(settings))
+        hub = None if feed_tail is None else Hub(settings.query.max_tail_waiting_logs)
+        if hub is not None and feed_tail is not None:
+            await stack.enter_async_context(feed_tail(settings, hub))
         server = _Server(
             uvicorn.Config(
-                create_app(reader, settings, rates=rates),
+                create_app(reader, settings, rates=rates, hub=hub),
                 log_config=None,  # our own logs are structlog's
                 log_level="warning",  # and say when it starts and stops
                 access_log=False,
                 server_header=False,
                 lifespan="off",
                 timeout_graceful_shutdown=STOP_TIMEOUT_SECONDS,
-            )
+            ),
+            hub,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -63,6 +73,10 @@ async def _serve(settings: Settings, listener: socket.socket, open_rates: OpenRa
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, hub: Hub | None) -> None:
+        super().__init__(config)
+        self._hub = hub
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         # uvicorn's own raises the signal again after a clean stop, so that the process would not end with 0.
@@ -71,6 +85,8 @@ class _Server(uvicorn.Server):
     def stop(self) -> None:
         self.force_exit = self.should_exit  # the second signal does not wait
         self.should_exit = True
+        if self._hub is not None:
+            self._hub.close()  # else the server would wait for its tails
 
 
 def _listen(query: QueryHttpSettings) -> socket.socket:

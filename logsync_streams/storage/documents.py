@@ -27,13 +27,18 @@ def read_body(body: bytes) -> tuple[dict[str, Any], int]:
 
 def hit(index: str, place: Cursor, document: dict[str, Any]) -> Hit:
     """The answer for a stored document, without the fields that only serve the search; `document` is not changed."""
+    return Hit(index=index, id=place.id, timestamp=place.timestamp, document=without_words(document))
+
+
+def without_words(document: dict[str, Any]) -> dict[str, Any]:
+    """The document without the fields that only serve the search; the same object where it has none."""
     ours = document.get("logsync")
     if isinstance(ours, dict) and "words" in ours:
         left = {key: value for key, value in ours.items() if key != "words"}
         document = {key: value for key, value in document.items() if key != "logsync"} | (
             {"logsync": left} if left else {}
         )
-    return Hit(index=index, id=place.id, timestamp=place.timestamp, document=document)
+    return document
 
 
 def event_alias(target: str) -> IndexName:

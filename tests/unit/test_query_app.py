@@ -5,39 +5,19 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 from starlette.routing import Route
 
 from logsync_streams.errors import Unavailable
-from logsync_streams.events import event_id, iso_time
+from logsync_streams.events import event_id
 from logsync_streams.query.app import create_app
 from logsync_streams.query.openapi import DOCUMENT
 from logsync_streams.query.parameters import SEARCH_PARAMETERS, decode_cursor, encode_cursor
 from logsync_streams.settings import QueryHttpSettings, Settings
-from logsync_streams.storage.api import Cursor, Document, Hit, Page, SearchRequest
+from logsync_streams.storage.api import Cursor, Hit, Page, SearchRequest
 from logsync_streams.storage.memory import MemoryStore
+from tests.query import NOW, TARGET, client_of, log, store_with
 
-TARGET = "logsync-default-2026.11.24"
-NOW = 1_795_564_800_000  # 2026-11-25T00:00:00Z
 SETTINGS = Settings(query=QueryHttpSettings(max_hits=100, max_clauses=8, timeout_seconds=0.2))
-
-
-def log(number: int, **fields: object) -> Document:
-    id_ = event_id(f"{number:032x}", 0)
-    document = {
-        "event": {"id": id_},
-        "@timestamp": iso_time(NOW - 60_000 * number),
-        "message": f"log {number}",
-        **fields,
-    }
-    return Document(TARGET, id_, json.dumps(document).encode())
-
-
-async def store_with(*documents: Document) -> MemoryStore:
-    store = MemoryStore()
-    await store.create(TARGET)
-    await store.write(documents)
-    return store
 
 
 class Asked(MemoryStore):
@@ -64,11 +44,6 @@ class Asked(MemoryStore):
         if self._error is not None:
             raise self._error
         await asyncio.sleep(self._seconds)
-
-
-def client_of(app: Starlette) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8082")
 
 
 def client_over(store: MemoryStore, rates: Callable[[], dict[str, object]] | None = None) -> httpx.AsyncClient:
@@ -98,6 +73,7 @@ async def test_a_search_answers_the_stored_documents_with_id_and_index():
         "took_ms": 0,
         "hits": [{**json.loads(document.body), "id": document.id, "index": f"{TARGET}-000001"}],
         "cursor": None,
+        "highlights": {document.id: {"log.level": [[0, 5]], "service.name": [[0, 4]]}},
     } == body
     assert "application/json" == response.headers["content-type"]
 

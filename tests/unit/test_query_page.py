@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from logsync_streams.query.routes import STATIC
+from logsync_streams.query.pages import STATIC
 
 FILES = sorted(STATIC.iterdir())
 
