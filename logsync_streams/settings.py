@@ -78,7 +78,7 @@ class KafkaSettings(_Group):
     )
     commit_interval_seconds: float = Field(1.0, gt=0, le=60, description="how often offsets are committed")
     linger_ms: int = Field(20, ge=0, le=1000, description="how long a producer waits to fill a batch")
-    compression: Literal["none", "lz4", "zstd", "gzip"] = Field("lz4", description="compression of what we produce")
+    compression: Literal["none", "lz4", "zstd", "gzip"] = Field("zstd", description="compression of what we produce")
     allow_create_time: bool = Field(
         False, description="accept foreign raw topics with producer timestamps (receive times are then the sender's)"
     )
