@@ -19,10 +19,13 @@ from time import monotonic
 from typing import Any
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
+
+from logsync_streams import metrics
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +84,8 @@ class GuardedConsumer(driver.Consumer):
         # Strong references: a message that its agent dropped without acknowledging must hold the commit back.
         self._handed_out: dict[TP, deque[ConsumerMessage]] = defaultdict(deque)
         self.positions: dict[TP, int] = {}  # the next offset to be processed, by partition: all before are settled
+        self._compared: set[TP] = set()  # since they were assigned, with the log's start
+        self._expired_to: dict[TP, int] = {}
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
         message = super()._to_message(tp, record)
@@ -110,9 +115,40 @@ class GuardedConsumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        metrics.rebalances.labels(self.app.conf.id).inc()
+        self._compared.clear()
+        self._expired_to.clear()
         self._handed_out.clear()  # Faust seeks to the committed offsets next
         self.positions = {tp: offset for tp, offset in self.positions.items() if tp in assigned}
         await super().on_partitions_assigned(assigned, generation_id)
+
+    async def perform_seek(self) -> None:
+        await super().perform_seek()
+        # Before the first fetch: it would move on to the log's start without a word.
+        new = {tp for tp in self.assignment() - self._compared if self.app.topics.acks_enabled_for(tp.topic)}
+        if not new:
+            return
+        try:
+            begins = await self.earliest_offsets(*new)
+        except KafkaError as error:
+            log.warning("%s: what may have expired unread is not known: %r", self.app.conf.id, error)
+            return
+        for tp in new:
+            committed = self._read_offset[tp]
+            if committed is not None:
+                self.count_expired(tp, committed, begins[tp])
+        self._compared |= new
+
+    def count_expired(self, tp: TP, next_offset: int, begin: int) -> None:
+        """Count what Kafka removed before it was read, once. next_offset: what would be read next; begin: the log's
+        start.
+        """
+        next_offset = max(next_offset, self._expired_to.get(tp, 0))
+        if begin <= next_offset:
+            return
+        self._expired_to[tp] = begin
+        log.error("%s: %d records of %s/%d expired before they were read", self.app.conf.id, begin - next_offset, *tp)
+        metrics.expired_unread.labels(self.app.conf.id, tp.topic).inc(begin - next_offset)
 
     def handed_out_unacked(self) -> list[ConsumerMessage]:
         """The messages handed out and not acknowledged yet, oldest first within a partition."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import platform
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+
+from logsync_streams.version import VERSION
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the lines, and nobody asks when a counter began
 REGISTRY = CollectorRegistry(auto_describe=True)
@@ -139,6 +143,39 @@ stalled_seconds = Gauge(
     registry=REGISTRY,
 )
 rebalances = Counter("logsync_rebalances", "Partition assignments received.", ["group"], registry=REGISTRY)
+oldest_unprocessed_seconds = Gauge(
+    "logsync_oldest_unprocessed_age_seconds",
+    "Age of the oldest record of a topic that a group has not settled; of those no group read yet, since it was known.",
+    ["group", "topic"],
+    registry=REGISTRY,
+)
+topic_retention_seconds = Gauge(
+    "logsync_topic_retention_seconds",
+    "How long a topic keeps what nobody has read, by the settings.",
+    ["topic"],
+    registry=REGISTRY,
+)
+expired_unread = Counter(
+    "logsync_expired_unread_events",
+    "Records that Kafka removed before the group had read them, an envelope or a batch of documents counted as one.",
+    ["group", "topic"],
+    registry=REGISTRY,
+)
+unaccounted = Gauge(
+    "logsync_unaccounted_events",
+    "Events of ranges of source offsets for which received is not documents + filtered + dead, since the start; must "
+    "be 0.",
+    registry=REGISTRY,
+)
+checked_ranges = Counter(
+    "logsync_checked_ranges", "Ranges of source offsets for which that was checked.", registry=REGISTRY
+)
+service_last_seen = Gauge(
+    "logsync_service_last_seen_timestamp_seconds",
+    "Begin of the minute in which a service was last heard of, from the inventory of services.",
+    ["service"],
+    registry=REGISTRY,
+)
 
 # ------------------------------------------------------------------------------------------------------------ queries
 query_seconds = Histogram(
@@ -149,6 +186,7 @@ query_seconds = Histogram(
     registry=REGISTRY,
 )
 build = Info("logsync_build", "Version of this build.", registry=REGISTRY)
+build.info({"version": VERSION, "python": platform.python_version()})
 
 
 class BoundedLabels:

@@ -9,7 +9,7 @@ import faust
 import httpx
 import orjson
 from faust.web import Request, Response, View
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 
 from logsync_streams.metrics import REGISTRY
 
@@ -25,10 +25,9 @@ def mount(app: faust.App, *, rates: Answer, status: Answer, ready: Callable[[], 
 
     @app.page("/metrics")
     async def metrics_(view: View, request: Request) -> Response:
-        content_type, _, _ = CONTENT_TYPE_LATEST.partition(";")
-        return view.bytes(
-            generate_latest(REGISTRY), content_type=content_type, headers={"X-Content-Type-Options": "nosniff"}
-        )
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))  # OpenMetrics has the exemplars
+        headers = {"Content-Type": content_type, "X-Content-Type-Options": "nosniff"}
+        return view.bytes(encode(REGISTRY), headers=headers)
 
     @app.page("/rates")
     async def rates_(view: View, request: Request) -> Response:

@@ -47,7 +47,7 @@ from logsync_streams.streams.index import IndexStream
 from logsync_streams.streams.process import ProcessStream
 from logsync_streams.streams.rates import RatesFold
 from logsync_streams.streams.tail import feeding
-from logsync_streams.upkeep import Upkeep
+from logsync_streams.upkeep import Inventory, Upkeep
 from logsync_streams.version import VERSION
 from logsync_streams.watchdog import Watchdog
 from retention.policy import Assignment, assignment, datasets, read_policies, state_key
@@ -102,6 +102,7 @@ def build(settings: Settings) -> Worker:
     rules = rule_set(settings.process, datasets(policies))
     assignments = Assignments(partial(_decide, state, assignment(policies, rules.routes)))
     fold = RatesFold(settings.kafka, settings.web.max_services, now_ms)
+    inventory: Inventory | None = None
 
     if "process" in settings.roles:
         app = worker.apps["process"] = _app("process", settings, coalesced=frozenset(settings.kafka.raw_topics))
@@ -147,8 +148,11 @@ def build(settings: Settings) -> Worker:
             help="First and last seen.",
         )
         _agent(app, _topic(app, topics.COUNTS), "count", CountStream(services).run)
+        inventory = Inventory(services, settings.web.max_services)
 
-    upkeep = Upkeep(worker.apps, fold, worker.store, now_ms)
+    upkeep = Upkeep(worker.apps, fold, worker.store, now_ms, inventory)
+    for topic in (*settings.kafka.raw_topics, topics.ENRICHED):
+        metrics.topic_retention_seconds.labels(topic).set(settings.kafka.raw_retention_days * 86_400)
     first, *others = [worker.apps[role] for role in settings.roles]
     first.drained_with = others
     watchdog = Watchdog(worker.apps, settings.kafka.stall_timeout_seconds, time.monotonic)

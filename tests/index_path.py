@@ -38,7 +38,13 @@ class Takes:
             for record in take:
                 value, headers = enriched.encode(record)
                 message = SimpleNamespace(
-                    value=value, headers=headers, topic="logs-enriched", partition=0, offset=offset, timestamp=0.0
+                    value=value,
+                    headers=headers,
+                    topic="logs-enriched",
+                    partition=0,
+                    offset=offset,
+                    timestamp=0.0,
+                    generation_id=1,
                 )
                 events.append(SimpleNamespace(message=message))
                 offset += 1
@@ -95,5 +101,3 @@ def record(target: str, *bodies: bytes, keyed: bool = False, offset: int = 0, at
 
 def ids(bodies: Sequence[bytes]) -> list[str]:
     return [document_id(body) for body in bodies]
-
-

@@ -26,6 +26,7 @@ from logsync_streams.storage.naming import alias_name, parse_index
 from logsync_streams.streams.index_letters import dead_document, received_at, unreadable
 from logsync_streams.streams.sending import send_dead
 from tables.assignments import Assignments
+from tables.range_accounts import RangeAccounts
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ TAKE_WITHIN_SECONDS = 0.02
 TAKES_UNDER_WAY = 2
 _WAIT_FOR_STORE_SECONDS = 2.0
 _DAY_MS = 86_400_000
+_TRACE = b'"trace":{"id":"'
+_MAX_TRACE = 64
 _TOO_OLD = Outcome(Reaction.DEAD_LETTER, "expired", "its day has no index and is too old to get one", "expired")
 
 Clock = Callable[[], int]
@@ -73,6 +76,8 @@ class IndexStream:
         self._targets, self._assignments = targets, assignments
         self._dead_topic, self._now, self._key_window_ms = dead_topic, now, key_window_ms
         self._indexer = Indexer(writer, limits, on_blocked=self._open_next, on_missing=self._dropped)
+        self._accounts = RangeAccounts()
+        self._generation: int | None = None
         self.progress = Progress()
 
     async def run(self, stream: Any) -> None:
@@ -104,7 +109,8 @@ class IndexStream:
         now = self._now()
         for one in taken:
             if one.ids:
-                metrics.latency_seconds.observe(max(0.0, (now - received_at(one.record.documents[0])) / 1000))
+                body = one.record.documents[0]
+                metrics.latency_seconds.observe(max(0.0, (now - received_at(body)) / 1000), exemplar(one.ids[0], body))
 
     async def _decode(self, events: Sequence[Any]) -> list[_Taken]:
         taken = []
@@ -116,7 +122,23 @@ class IndexStream:
                 taken.append(_Taken(record, [enriched.document_id(body) for body in record.documents]))
             except DeadLetter as reason:
                 await send_dead(self._dead_topic, [unreadable(message, reason)])
+            else:
+                self._account(message, record)
         return taken
+
+    def _account(self, message: Any, record: Enriched) -> None:
+        """Check that nothing of a range got lost between receiving it and here."""
+        if message.generation_id != self._generation:  # assigned anew: reading began again at the last commit
+            self._accounts.clear()
+            self._generation = message.generation_id
+        verdict = self._accounts.add(record)
+        metrics.checked_ranges.inc(verdict.checked)
+        if verdict.unaccounted:
+            log.error(
+                "%d events are unaccounted for, up to %s/%d offset %d; logs-enriched/%d offset %d shows it",
+                *(verdict.unaccounted, record.topic, record.partition, record.last, message.partition, message.offset),
+            )
+            metrics.unaccounted.inc(verdict.unaccounted)
 
     async def _write(self, taken: list[_Taken], before: asyncio.Task[None] | None) -> None:
         documents: list[Document] = []
@@ -221,6 +243,15 @@ class IndexStream:
         await send_dead(
             self._dead_topic, [dead_document(document, outcome, sources[document.id]) for document, outcome in letters]
         )
+
+
+def exemplar(id: str, body: bytes) -> dict[str, str]:
+    """What leads from a bucket of the latency histogram to a log in it: its id, and its trace where it has one."""
+    begin = body.find(_TRACE) + len(_TRACE)
+    trace = body[begin : body.find(b'"', begin)] if begin >= len(_TRACE) else b""
+    if len(trace) > _MAX_TRACE or not trace.isalnum():  # OpenMetrics allows 128 characters for all of it
+        return {"event_id": id}
+    return {"event_id": id, "trace_id": trace.decode("ascii")}
 
 
 async def _ended(before: asyncio.Task[None] | None) -> None:

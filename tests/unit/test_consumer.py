@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from faust.types import TP
 
+from logsync_streams import metrics
 from logsync_streams.consumer import GuardedConsumer, Records, coalesce
 
 TP0 = TP("logs", 0)
@@ -52,6 +54,20 @@ def test_the_settled_position_does_not_pass_what_is_in_flight():
 
     assert {TP0: 11} == consumer.settled_positions()
     assert [11, 12][:1] == [message.offset for message in consumer.handed_out_unacked()]
+
+
+def expired(topic: str) -> float:
+    return metrics.expired_unread.labels("logsync-test", topic)._value.get()
+
+
+def test_what_expired_before_it_was_read_is_counted_once():
+    consumer: Any = guard()
+    consumer.app, consumer._expired_to = SimpleNamespace(conf=SimpleNamespace(id="logsync-test")), {}
+    tp = TP("expiring", 0)
+    for next_offset, begin in ((10, 10), (10, 25), (10, 25), (10, 30), (30, 30)):
+        consumer.count_expired(tp, next_offset, begin)
+
+    assert 20 == expired("expiring")
 
 
 def test_coalesced_records_stand_at_the_last_offset_and_keep_their_own():
