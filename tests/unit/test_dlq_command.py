@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from logsync_streams.cli import dlq
 from logsync_streams.cli.commands import application
 from logsync_streams.cli.dlq import Wanted, described
+from logsync_streams.dlq import journal
 from logsync_streams.dlq.letters import Ledger, Place, Selection
 from logsync_streams.errors import ConfigurationError
 from logsync_streams.settings import Settings
@@ -62,8 +63,8 @@ def test_a_drop_asks_for_the_number_and_does_nothing_without_it(monkeypatch):
     def open_journal(kafka):
         raise AssertionError("nothing may be written")
 
-    monkeypatch.setattr(dlq.journal, "read", read)
-    monkeypatch.setattr(dlq.journal, "open_journal", open_journal)
+    monkeypatch.setattr(journal, "read", read)
+    monkeypatch.setattr(journal, "open_journal", open_journal)
     for typed in ("", "y\n", "2\n"):
         done = CliRunner().invoke(application, ["dlq", "drop", "--all"], input=typed)
 
@@ -75,7 +76,7 @@ def test_finding_nothing_to_replay_is_exit_code_1(monkeypatch, capsys):
     async def read(kafka):
         return Ledger()
 
-    monkeypatch.setattr(dlq.journal, "read", read)
+    monkeypatch.setattr(journal, "read", read)
 
     assert 1 == dlq.replay(Settings(), Wanted(everything=True), dry_run=False)
     assert "no open dead letter is meant\n" == capsys.readouterr().out

@@ -57,6 +57,7 @@ class Message:
         self.value, self.headers = value, headers
         self.topic, self.partition, self.offset, self.timestamp = "logs-enriched", 0, 12, NOW / 1000
         self.generation_id = 1
+        self.generation_id = 1
 
 
 class Stream:
