@@ -69,16 +69,24 @@ class Generations:
 
     async def _settle(self, target: str) -> set[tuple[str, str]]:
         """Remove what was stored a second time, and forget these strays; they are kept when it cannot be done now."""
-        strays = self._strays[target]
-        behind = await self._learn(target)
+        strays = self._strays.pop(target, set())  # two requests may be answered at a time: each id is one's alone
+        try:
+            return await self._removed(target, strays)
+        except BaseException:
+            self._strays[target] |= strays
+            raise
+
+    async def _removed(self, target: str, strays: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         removed: set[tuple[str, str]] = set()
+        if not strays:
+            return removed
+        behind = await self._learn(target)
         for index in {index for index, _ in strays}:
             ids = [id for its_index, id in strays if its_index == index]
             for id in await held_ids(self._connection, [name for name in behind if name < index], ids):
                 path = f"/{quote(index, safe='')}/_doc/{quote(id, safe='')}"
                 await self._connection.ask("DELETE", path, allowed=frozenset({404}))
                 removed.add((index, id))
-        del self._strays[target]
         return removed
 
     async def _learn(self, target: str) -> tuple[str, ...]:
