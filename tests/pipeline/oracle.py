@@ -55,6 +55,7 @@ class Oracle:
 
     def __post_init__(self) -> None:
         self._random = Random(self.seed)
+        self.kinds: dict[int, tuple[str, str]] = {}  # number -> service, level in lower case
 
     def events(self, count: int) -> tuple[list[int], list[dict[str, object]]]:
         """New events with their numbers."""
@@ -66,16 +67,32 @@ class Oracle:
         noise = self._random.random() < 0.1
         if noise:
             self.to_be_filtered.add(number)
-        return {
+        event: dict[str, object] = {
             "message": f"oracle {number} " + "x" * self._random.randrange(40, 200),
             "level": "DEBUG" if noise else self._random.choice(["INFO", "INFO", "WARN", "ERROR"]),
             "environment": "production",
             "service": self._random.choice(SERVICES),
             "metadata": {"number": number},
         }
+        self.kinds[number] = (str(event["service"]), str(event["level"]).lower())
+        return event
+
+    def truth(self) -> dict[str, Counter[str]]:
+        """What `/rates` must say of the acknowledged events: events and errors by service, before the filter."""
+        found: dict[str, Counter[str]] = {}
+        for service, level in map(self.kinds.__getitem__, self.acknowledged):
+            totals = found.setdefault(service, Counter())
+            totals["events"] += 1
+            totals["errors"] += level == "error"
+        return found
 
     def verdict(self, elasticsearch_url: str, bootstrap: str) -> Verdict:
-        stored = Counter(stored_numbers(elasticsearch_url))
+        """What became of the events, by what this Elasticsearch has."""
+        return self.verdict_of(stored_numbers(elasticsearch_url), bootstrap)
+
+    def verdict_of(self, numbers: Iterable[int], bootstrap: str) -> Verdict:
+        """What became of the events, by the numbers of those in a store, each as often as it is there."""
+        stored = Counter(numbers)
         dead = {number for number in map(_number_of, dead_letters(bootstrap)) if number is not None}
         expected = self.acknowledged - self.to_be_filtered
         return Verdict(
@@ -90,9 +107,13 @@ class Oracle:
 
     def settled(self, elasticsearch_url: str, bootstrap: str, within_seconds: float) -> Verdict:
         """The verdict once nothing is missing any more, or when the time is up: then with what is missing."""
+        return self.settled_by(lambda: stored_numbers(elasticsearch_url), bootstrap, within_seconds)
+
+    def settled_by(self, numbers: Callable[[], Iterable[int]], bootstrap: str, within_seconds: float) -> Verdict:
+        """The same for any store: numbers gives what it has now."""
         deadline = time.monotonic() + within_seconds
         while True:
-            verdict = self.verdict(elasticsearch_url, bootstrap)
+            verdict = self.verdict_of(numbers(), bootstrap)
             if verdict.missing == 0 or time.monotonic() > deadline:
                 return verdict
             time.sleep(1)
@@ -101,11 +122,10 @@ class Oracle:
 def stored_numbers(elasticsearch_url: str) -> Iterable[int]:
     """The number of every stored event, as often as it is stored, in whatever index of ours."""
     request("POST", f"{elasticsearch_url}/logsync-*/_refresh")
-    body = {"size": 5000, "_source": ["labels.number"], "query": {"exists": {"field": "labels"}}, "sort": ["_doc"]}
-    body["query"] = {"match_all": {}}
+    body = {"size": 5000, "_source": ["labels.number"], "query": {"match_all": {}}, "sort": ["_doc"]}
     status, page = request("POST", f"{elasticsearch_url}/logsync-*/_search?scroll=1m", body)
     while status == 200:
-        hits = page["hits"]["hits"]  # type: ignore[index]  # Elasticsearch's own form
+        hits = page["hits"]["hits"]
         if not hits:
             return
         for hit in hits:
@@ -136,7 +156,9 @@ class Load:
         self._pause, self._batch = batch / events_per_second, batch
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="load")
-        self.refused: Counter[int] = Counter()
+        self.refused: Counter[int] = Counter()  # by status; 0: no answer
+        self.without_retry_after = 0  # refusals with 503 that do not say when to come again
+        self.slowest_refusal_seconds = 0.0
 
     def __enter__(self) -> Load:
         self._thread.start()
@@ -152,6 +174,7 @@ class Load:
             while not self._stopped.is_set():
                 numbers, events = self._oracle.events(self._batch)
                 body = "\n".join(json.dumps(event) for event in events)
+                asked = time.monotonic()
                 try:
                     answer = client.post(
                         f"{self._url}/api/logs", content=body, headers={"content-type": "application/x-ndjson"}
@@ -163,6 +186,8 @@ class Load:
                         self._oracle.acknowledged.update(numbers)
                     else:
                         self.refused[answer.status_code] += 1
+                        self.without_retry_after += "retry-after" not in answer.headers
+                        self.slowest_refusal_seconds = max(self.slowest_refusal_seconds, time.monotonic() - asked)
                 due = max(due + self._pause, time.monotonic() - 1)
                 self._stopped.wait(max(0.0, due - time.monotonic()))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.servers import free_port
 
@@ -55,6 +56,28 @@ class Child:
     def log_end(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
 
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples with these labels, as the process exposes it; 0 when there is none."""
+        text = httpx.get(f"{self.url}/metrics", timeout=10).text
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    @property
+    def rss_mib(self) -> float:
+        """Memory that is resident now; 0 when it has ended."""
+        if not self.alive:
+            return 0.0
+        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)
+
+    def wait(self, within_seconds: float) -> int:
+        """Its exit code, once it has ended by itself."""
+        return self._process.wait(within_seconds)
+
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
@@ -93,6 +116,7 @@ class Pipeline:
             "LOGSYNC_STORE__REPLICAS": "0",
             "LOGSYNC_COLLECTOR__HTTP_PORT": str(self.http_port),
             "LOGSYNC_COLLECTOR__SYSLOG_UDP_PORT": str(self.syslog_port),
+            "LOGSYNC_COLLECTOR__FORWARD_PORT": "0",
             "LOGSYNC_QUERY__PORT": str(self.query_port),
             "LOGSYNC_QUERY__ENABLED": "false",
             **extra,
