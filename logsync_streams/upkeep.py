@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import faust
 from aiokafka.errors import KafkaError
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
@@ -59,7 +60,7 @@ class Upkeep(faust.Service):
             for role, app in self._apps.items():
                 try:
                     await self._measure_app(role, app)
-                except KafkaError as error:  # the broker is away; the streams say so themselves
+                except (KafkaError, ConsumerNotStarted) as error:  # the broker is away, or the group is still starting
                     self.log.debug("lag of %s is not known: %r", role, error)
             if self._services is not None:
                 self._services.measure()

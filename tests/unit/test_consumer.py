@@ -57,7 +57,8 @@ def test_the_settled_position_does_not_pass_what_is_in_flight():
 
 
 def expired(topic: str) -> float:
-    return metrics.expired_unread.labels("logsync-test", topic)._value.get()
+    value: float = metrics.expired_unread.labels("logsync-test", topic)._value.get()
+    return value
 
 
 def test_what_expired_before_it_was_read_is_counted_once():

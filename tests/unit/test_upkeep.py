@@ -15,7 +15,9 @@ TP0, TP1 = TP("logs", 0), TP("logs", 1)
 
 
 def test_the_age_is_that_of_the_oldest_message_of_a_partition():
-    unacked: list[Any] = [SimpleNamespace(tp=tp, timestamp=time) for tp, time in ((TP0, 90.0), (TP0, 95.0), (TP1, None))]
+    unacked: list[Any] = [
+        SimpleNamespace(tp=tp, timestamp=time) for tp, time in ((TP0, 90.0), (TP0, 95.0), (TP1, None))
+    ]
 
     assert {TP0: 10.0} == oldest(unacked, 100.0)
 
