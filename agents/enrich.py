@@ -1,37 +1,35 @@
-"""Enrichment: what we know about a log beyond what its sender said. Each `add_…` is a function on one event."""
+"""Enrichment: what we know about a log beyond what its sender said. Each step is a function that changes one event."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from agents.enrichments.catalogue import Catalogue, add_catalogue, read_catalogue, watched_catalogue
+from agents.enrichments.correlation import add_correlation_id
+from agents.enrichments.exceptions import add_exception
+from agents.enrichments.geo import geo
+from agents.enrichments.messages import message_parsing, read_message_parsers
+from agents.enrichments.user_agent import user_agent
 from logsync_streams.errors import ConfigurationError
 from logsync_streams.events import SEVERITIES, Event
+from logsync_streams.settings import ProcessSettings
+
+__all__ = [
+    "Catalogue",
+    "Enrichment",
+    "add_catalogue",
+    "add_correlation_id",
+    "add_severity",
+    "add_source",
+    "configured_enrichments",
+    "enrich",
+    "enrichments",
+    "read_catalogue",
+]
 
 Enrichment = Callable[[Event], None]
-Catalogue = Mapping[str, Mapping[str, str]]
-
-# Where senders put the id that ties a request's logs together, in the order of trust.
-_CORRELATION_LABELS = ("correlation_id", "correlationId", "request_id", "requestId", "x-request-id", "x-correlation-id")
-_CATALOGUE_KEYS = frozenset({"owner", "team", "tier", "version", "repository", "runbook"})
-
-
-def add_correlation_id(event: Event) -> None:
-    """`logsync.correlation_id`: the trace or request id that the sender gave, else the event's own id (DESIGN §4)."""
-    fields = event.fields
-    trace = fields.get("trace")
-    found = trace.get("id") if isinstance(trace, dict) else None
-    if not found:
-        labels = fields.get("labels")
-        if labels:
-            for name in _CORRELATION_LABELS:
-                if found := labels.get(name):
-                    break
-    fields.setdefault("logsync", {})["correlation_id"] = str(found or event.id)
 
 
 def add_severity(event: Event) -> None:
@@ -53,16 +51,52 @@ def add_source(event: Event) -> None:
         event.fields.setdefault("source", source)
 
 
-def add_catalogue(event: Event, *, catalogue: Catalogue) -> None:
-    """`service.owner`, `service.team`, …: what the catalogue knows of the service; the sender's own values win."""
-    known = catalogue.get(event.service)
-    if known:
-        event.fields["service"] = {**known, **event.fields["service"]}
+def enrichments(
+    catalogue: Catalogue,
+    *,
+    before: Sequence[Enrichment] = (),
+    after: Sequence[Enrichment] = (),
+) -> list[Enrichment]:
+    """The enrichments in their order; a new one is a file in agents/enrichments/ and a line here.
+
+    before: those that find fields which the others build on. after: those that need the others' fields.
+    """
+    return [
+        *before,
+        add_exception,
+        add_severity,
+        add_source,
+        add_correlation_id,
+        *([partial(add_catalogue, catalogue=catalogue)] if catalogue else []),
+        *after,
+    ]
 
 
-def enrichments(catalogue: Catalogue) -> list[Enrichment]:
-    """The enrichments in their order. A new one is a function, here or in a file of its own, and a line here."""
-    return [add_severity, add_source, add_correlation_id, partial(add_catalogue, catalogue=catalogue)]
+def configured_enrichments(settings: ProcessSettings) -> list[Enrichment]:
+    """The enrichments as the settings want them. Raises ConfigurationError with every problem of their files."""
+    problems: list[str] = []
+
+    def made(make: Callable[[], list[Enrichment]]) -> list[Enrichment]:
+        try:
+            return make()
+        except ConfigurationError as error:
+            problems.extend(error.problems)
+            return []
+
+    before: list[Enrichment] = []
+    after: list[Enrichment] = []
+    if settings.messages_file is not None:
+        before = made(lambda: [message_parsing(read_message_parsers(settings.messages_file))])
+    path = settings.catalogue_file
+    if path is not None:
+        after += made(lambda: [watched_catalogue(path)])
+    if settings.geo:
+        after += made(lambda: [geo(settings.geo_city_file, settings.geo_asn_file)])
+    if settings.user_agent:
+        after += made(lambda: [user_agent()])
+    if problems:
+        raise ConfigurationError(problems)
+    return enrichments({}, before=before, after=after)
 
 
 async def enrich(events: AsyncIterable[Event], *, steps: Sequence[Enrichment]) -> AsyncIterator[Event]:
@@ -71,32 +105,3 @@ async def enrich(events: AsyncIterable[Event], *, steps: Sequence[Enrichment]) -
         for step in steps:
             step(event)
         yield event
-
-
-def read_catalogue(path: Path | None) -> Catalogue:
-    """The service catalogue: a YAML mapping of service name to owner, team, tier, version, repository, runbook.
-
-    Raises ConfigurationError naming the file, the service and the key.
-    """
-    if path is None:
-        return {}
-    try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except OSError as error:
-        raise ConfigurationError([f"LOGSYNC_PROCESS__CATALOGUE_FILE: {str(path)!r}: {error.strerror}"]) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError([f"LOGSYNC_PROCESS__CATALOGUE_FILE: {str(path)!r} is not YAML: {error}"]) from error
-    if not isinstance(content, dict):
-        raise ConfigurationError([f"{str(path)!r}: a mapping of service names is expected at the top"])
-    problems = []
-    for service, known in content.items():
-        if not isinstance(known, dict):
-            problems.append(f"{str(path)!r}: {service}: {known!r}: a mapping of {sorted(_CATALOGUE_KEYS)} is expected")
-            continue
-        for key in set(known) - _CATALOGUE_KEYS:
-            problems.append(
-                f"{str(path)!r}: {service}.{key}: no such key; one of {sorted(_CATALOGUE_KEYS)} is expected"
-            )
-    if problems:
-        raise ConfigurationError(problems)
-    return {str(service): {key: str(value) for key, value in known.items()} for service, known in content.items()}

@@ -23,6 +23,7 @@ _WHOLE = ("pass", "pin", "bearer", "jwt", "authtoken", "sessionkey", "sas", "sig
 _ENDS_IN_PASS = pattern(r"(?:[_-]|[a-z])(?:pass|Pass|PASS)$")
 
 _CLOSING = {")": "(", "]": "[", "}": "{"}
+_MAX_CLOSING = 8
 _MAX_HEADER = 8192  # characters; of a longer header the beginning is taken
 _SEPARATORS = str.maketrans("", "", "_-. ")
 
@@ -112,13 +113,15 @@ class KeyValues:
 
     def _pairs(self, text: str) -> Iterator[Span]:
         position = 0
-        while (match := self._pair.search(text, position)) is not None:
+        for match in self._pair.finditer(text):  # one pass: searching anew from each match would encode the text anew
+            if match.start() < position:
+                continue  # within the cookie or header before
             group = next(number for number in (4, 5, 6, 7) if match.group(number) is not None)
             start, end = match.span(group)
             name, bare = plain_name(match.group(1)), group == 7
             if bare:
                 start, end = _bare_span(name, text, start, end)
-            position = max(end, match.start() + 1)
+            position = end
             value = text[start:end]
             if not value.strip() or is_masked(value.strip()):
                 continue
@@ -138,7 +141,8 @@ def _bare_span(name: str, text: str, start: int, end: int) -> Span:
         return start + found.start(2), start + found.end(2)
     if name.endswith("cookie") and (found := _COOKIES.search(rest)) is not None:
         return start, start + found.end()
-    while end > start + 1 and text[end - 1] in _CLOSING:
+    least = max(start + 1, end - _MAX_CLOSING)
+    while end > least and text[end - 1] in _CLOSING:
         opening, closing = _CLOSING[text[end - 1]], text[end - 1]
         if text.count(opening, start, end) >= text.count(closing, start, end):
             break  # the value's own parenthesis
@@ -163,4 +167,7 @@ def _looks_secret(name: str, separator: str, value: str, after: str) -> bool:
     # "could not read token: no such file": a plain word that a sentence follows is a word.
     if value.isalpha() and (value == value.lower() or value == value.capitalize() or value == value.upper()):
         return not _FOLLOWED_BY_WORDS.search(after) and "pass" in name
-    return not (value.isdigit() and (len(value) <= 3 or _FOLLOWED_BY_WORDS.search(after) is not None))
+    if not value.isdigit():
+        return True
+    may_be_digits = name == "pwd" or ("pass" in name and name != "pass")  # "pass: 4711 fail: 0" counts tests
+    return len(value) > 3 and (may_be_digits or _FOLLOWED_BY_WORDS.search(after) is None)

@@ -84,16 +84,22 @@ def _is_user_and_password(value: str) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------------- cards
-_CARD = pattern(r"(?:^|[^0-9A-Za-z.])([2-6](?:[ -]?[0-9]){12,18})(?:$|[^0-9A-Za-z])")
+_DIGITS = pattern(r"(?:^|[^0-9A-Za-z.])([2-6](?:[ -]?[0-9]){12,40})")
+_CARD_LENGTHS = range(19, 12, -1)
 
 
 def _cards(text: str) -> Iterator[Span]:
-    position = 0
-    while (match := _CARD.search(text, position)) is not None:
+    for match in _DIGITS.finditer(text):
         start, end = match.span(1)
-        if is_card(match.group(1).replace(" ", "").replace("-", "")):
-            yield start, end
-        position = end  # not behind the character after it: that one may begin the next
+        places = [place for place in range(start, end) if text[place].isdigit()]
+        for length in _CARD_LENGTHS:
+            if length > len(places):
+                continue
+            last = places[length - 1] + 1
+            # The number must end here: "4111 1111 1111 1111 12" is a card and a month.
+            if not text[last : last + 1].isalnum() and is_card("".join(text[place] for place in places[:length])):
+                yield start, last
+                break
 
 
 def is_card(digits: str) -> bool:

