@@ -6,6 +6,7 @@ What a query means is said in `evaluate`; each clause here is chosen to mean exa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from logsync_streams.storage import evaluate, values
@@ -15,6 +16,9 @@ from logsync_streams.storage.mapping import FIELDS, LABELS, WORD_FIELDS, FieldTy
 from logsync_streams.words import words
 
 Clause = dict[str, Any]
+_DATE_FORMAT = "epoch_millis||strict_date_optional_time"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_MS = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)  # no log is before the year 1
 TOTAL_UP_TO = 10_000  # a total is exact up to here: counting further costs every search
 
 
@@ -41,8 +45,8 @@ def found_between(query: Query, start: int | None, end: int | None) -> Clause:
     filters = [to_elasticsearch(query)]
     bounds = {"gte": start, "lt": end}
     if any(bound is not None for bound in bounds.values()):
-        present = {name: bound for name, bound in bounds.items() if bound is not None}
-        filters.append({"range": {"@timestamp": {**present, "format": "epoch_millis"}}})
+        present = {name: _instant(bound) for name, bound in bounds.items() if bound is not None}
+        filters.append({"range": {"@timestamp": {**present, "format": _DATE_FORMAT}}})
     return {"bool": {"filter": filters}}
 
 
@@ -125,8 +129,8 @@ def _equals(query: Equals) -> Clause:
         case FieldType.LONG:
             return {"term": {field: {"value": values.query_long(field, query.value)}}}
         case FieldType.DATE:
-            instant = values.query_date(field, query.value)
-            return {"range": {field: {"gte": instant, "lte": instant, "format": "epoch_millis"}}}
+            instant = _instant(values.query_date(field, query.value))
+            return {"range": {field: {"gte": instant, "lte": instant, "format": _DATE_FORMAT}}}
         case FieldType.IP:
             network = values.query_addresses(field, query.value)
             bounds = {"gte": values.address_text(network.first), "lte": values.address_text(network.last)}
@@ -144,7 +148,7 @@ def _range(query: Range) -> Clause:
         case FieldType.LONG:
             return _between(query, values.query_long)
         case FieldType.DATE:
-            return _between(query, values.query_date, {"format": "epoch_millis"})
+            return _between(query, lambda name, text: _instant(values.query_date(name, text)), {"format": _DATE_FORMAT})
         case FieldType.IP:
             return _between(query, lambda name, text: values.address_text(evaluate.single_address(name, text)))
         case _:
@@ -158,6 +162,14 @@ def _between(query: Range, bound: Any, options: Clause | None = None) -> Clause:
     if query.upper is not None:
         bounds["lte" if query.include_upper else "lt"] = bound(query.field, query.upper)
     return {"range": {query.field: {**bounds, **(options or {})}}}
+
+
+def _instant(ms: int) -> int | str:
+    """Epoch milliseconds in _DATE_FORMAT: 7.10 does not read those just before 1970."""
+    if ms >= 0:
+        return ms
+    at = _EPOCH + timedelta(milliseconds=max(ms, _FIRST_MS))
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _exists(field: str) -> Clause:

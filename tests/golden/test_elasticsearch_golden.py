@@ -41,6 +41,7 @@ QUERIES: dict[str, Query] = {
     "a status is in the five hundreds": Range("http.response.status_code", "500", "600", include_upper=False),
     "an address is in a network": Equals("source.ip", "10.0.0.0/8"),
     "ingested since a moment": Range("event.ingested", "2026-11-24T21:56:37.123Z", include_lower=False),
+    "in the last second before 1970": Range("@timestamp", "1969-12-31T23:59:59Z", "1970-01-01", include_upper=False),
     "both": And((Equals("service.name", "a"), Text("boom"))),
     "either and not the third": And((Or((Exists("tags"), Exists("user.id"))), Not(Equals("tags", "noise")))),
 }
