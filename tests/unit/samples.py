@@ -37,7 +37,12 @@ def raw(value: bytes | None, offset: int = 7, headers: Any = (), timestamp: int 
 
 def enveloped(*logs: Fields | bytes, offset: int = 7, envelope_id: str = ENVELOPE_ID, **given: Any) -> RawRecord:
     events = tuple(log if isinstance(log, bytes) else orjson.dumps(log) for log in logs)
-    known: dict[str, Any] = {"received_at": RECEIVED_AT, "source": "http", "format": "json", "peer": "127.0.0.1:4711"} | given
+    known: dict[str, Any] = {
+        "received_at": RECEIVED_AT,
+        "source": "http",
+        "format": "json",
+        "peer": "127.0.0.1:4711",
+    } | given
     value, headers = encode(Envelope(id=envelope_id, events=events, **known))
     return raw(value, offset, headers)
 
