@@ -1,4 +1,5 @@
-"""The body of a request -> the bytes of its events: one JSON object, a JSON array, NDJSON, or lines of text.
+"""The body of a request -> the bytes of its events: JSON objects alone, in an array, a line each, one after the other,
+or lines of text.
 
 Only what the sender must hear about at once is looked at here (is it well-formed, is it too large); what an event
 means is the parsers' (DESIGN §4). Events go on as they arrived; elements of an array are written again.
@@ -6,11 +7,14 @@ means is the parsers' (DESIGN §4). Events go on as they arrived; elements of an
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
+from logsync_streams.collector.concatenated import split
 from logsync_streams.errors import RejectInput
 
 _BOM = b"\xef\xbb\xbf"
@@ -18,11 +22,16 @@ _JSON_SPACE = b" \t\r\n"
 _NDJSON_TYPES = frozenset(
     ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/json-l")
 )
+FORM_TYPE = "application/x-www-form-urlencoded"
+_FORM = re.compile(rb"[A-Za-z0-9_.%+-]+=[^\s{}\[\]\"]*")
 
 
 @dataclass(slots=True)
 class Refused:
-    """One event that was not taken. line: 1-based line, or element of an array; byte: 1-based in it, 0 = all of it."""
+    """One event that was not taken.
+
+    line: 1-based line, or element of an array, or object of several one after the other; byte: 1-based in it, 0 = all.
+    """
 
     line: int
     byte: int
@@ -41,29 +50,36 @@ class Framed:
     refused: list[Refused] = field(default_factory=list)
 
 
-def frame(body: bytes, content_type: str, *, max_event_bytes: int, max_events: int) -> Framed:
+def frame(
+    body: bytes,
+    content_type: str,
+    *,
+    max_event_bytes: int,
+    max_events: int,
+    join: Callable[[list[bytes]], list[bytes]] | None = None,
+) -> Framed:
     """The events of a body. content_type: the media type alone, lower case, "" when the sender gave none.
 
     JSON and NDJSON are told apart by the media type and by looking (many senders give NDJSON as application/json, and
-    curl says application/x-www-form-urlencoded of whatever it sends). text/plain is lines of text, unless each line is
-    a JSON object. Raises RejectInput: 400 when nothing of it is well-formed, 413 when there are too many events or
-    the only one is too large.
+    curl says application/x-www-form-urlencoded of whatever it sends; a form is one event). text/plain is lines of text,
+    unless each line is a JSON object; `join` puts split stack traces together. Raises RejectInput: 400 when nothing of
+    it is well-formed, 413 when there are too many events or the only one is too large.
     """
     body = body.removeprefix(_BOM).rstrip(_JSON_SPACE)  # what is before the first event counts for line numbers
     if not body:
         raise RejectInput(400, "Empty body", "a JSON object, an array of them, NDJSON or lines of text are expected")
     if content_type == "text/plain":
-        framed = _text(body, max_event_bytes)
+        framed = _text(body, max_event_bytes, join)
+    elif content_type == FORM_TYPE and _FORM.fullmatch(body):
+        framed = _one(body, max_event_bytes, "form")
     elif content_type in _NDJSON_TYPES:
         framed = _lines(body, max_event_bytes)
     else:
-        framed = _json(body, max_event_bytes)
+        framed = _json(body, max_event_bytes, max_events)
     if len(framed.events) + len(framed.refused) > max_events:
-        raise RejectInput(
-            413, "Too many events", f"a request has at most {max_events} events: send several", limit_events=max_events
-        )
+        raise too_many(max_events)
     if framed.refused and not framed.events:
-        raise _all_refused(framed, max_event_bytes)
+        raise all_refused(framed, max_event_bytes)
     return framed
 
 
@@ -78,13 +94,13 @@ def position(error: orjson.JSONDecodeError, data: bytes) -> tuple[int, int, str]
     return error.lineno, len(error.doc[line_start : error.pos].encode()) + 1, error.msg
 
 
-def _json(body: bytes, max_event_bytes: int) -> Framed:
+def _json(body: bytes, max_event_bytes: int, max_events: int) -> Framed:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if _starts_object(body) and b"\n" in body:
-            framed = _lines(body, max_event_bytes)
-            # Without one good line it is rather one object over several lines with a mistake in it.
+        if _starts_object(body):
+            framed = _several(body, max_event_bytes, max_events)
+            # Without one good event it is rather one object over several lines with a mistake in it.
             if framed.events:
                 return framed
         line, byte, reason = position(error, body)
@@ -96,10 +112,21 @@ def _json(body: bytes, max_event_bytes: int) -> Framed:
     raise _malformed(1, 1, f"an object or an array of objects is expected, not {_kind(document)}")
 
 
-def _one(body: bytes, max_event_bytes: int) -> Framed:
+def _several(body: bytes, max_event_bytes: int, max_events: int) -> Framed:
+    """Objects a line each or, where that leaves something over, one after the other."""
+    framed = _lines(body, max_event_bytes)
+    if not framed.refused:
+        return framed
+    concatenated = Framed("json")
+    for number, (_, piece) in enumerate(split(body, max_events), start=1):
+        _add_object(concatenated, number, piece, max_event_bytes)
+    return max(framed, concatenated, key=lambda one: (len(one.events), -len(one.refused)))
+
+
+def _one(body: bytes, max_event_bytes: int, format: str = "json") -> Framed:
     if len(body) > max_event_bytes:
-        return Framed("json", refused=[Refused(1, 0, _too_long(len(body), max_event_bytes))])
-    return Framed("json", [body])
+        return Framed(format, refused=[Refused(1, 0, _too_long(len(body), max_event_bytes))])
+    return Framed(format, [body])
 
 
 def _elements(elements: list[Any], max_event_bytes: int) -> Framed:
@@ -121,28 +148,38 @@ def _elements(elements: list[Any], max_event_bytes: int) -> Framed:
 
 
 def _lines(body: bytes, max_event_bytes: int) -> Framed:
-    events: list[bytes] = []
-    refused: list[Refused] = []
-    loads = orjson.loads
+    framed = Framed("json")
+    loads, take = orjson.loads, framed.events.append
     for number, line in enumerate(body.split(b"\n"), start=1):
         if not line or line.isspace():
             continue
-        if len(line) > max_event_bytes:
-            refused.append(Refused(number, 0, _too_long(len(line), max_event_bytes)))
-            continue
+        # The way of the good ones is short: this runs for every event.
         try:
-            document = loads(line)
-        except orjson.JSONDecodeError as error:
-            refused.append(Refused(number, *position(error, line)[1:]))
-            continue
-        if type(document) is dict:
-            events.append(line)
-        else:
-            refused.append(Refused(number, 1, f"an object is expected, not {_kind(document)}"))
-    return Framed("json", events, refused)
+            if type(loads(line)) is dict and len(line) <= max_event_bytes:
+                take(line)
+                continue
+        except orjson.JSONDecodeError:
+            pass
+        _add_object(framed, number, line, max_event_bytes)
+    return framed
 
 
-def _text(body: bytes, max_event_bytes: int) -> Framed:
+def _add_object(framed: Framed, number: int, data: bytes, max_event_bytes: int) -> None:
+    if len(data) > max_event_bytes:
+        framed.refused.append(Refused(number, 0, _too_long(len(data), max_event_bytes)))
+        return
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        framed.refused.append(Refused(number, *position(error, data)[1:]))
+        return
+    if type(document) is dict:
+        framed.events.append(data)
+    else:
+        framed.refused.append(Refused(number, 1, f"an object is expected, not {_kind(document)}"))
+
+
+def _text(body: bytes, max_event_bytes: int, join: Callable[[list[bytes]], list[bytes]] | None) -> Framed:
     if _starts_object(body):
         framed = _lines(body, max_event_bytes)
         if not framed.refused:
@@ -155,10 +192,20 @@ def _text(body: bytes, max_event_bytes: int) -> Framed:
             framed.refused.append(Refused(number, 0, _too_long(len(line), max_event_bytes)))
         else:
             framed.events.append(line)
+    if join is not None:
+        framed.events = join(framed.events)
     return framed
 
 
-def _all_refused(framed: Framed, max_event_bytes: int) -> RejectInput:
+def too_many(limit: int) -> RejectInput:
+    """The refusal of a request with more events than the limit."""
+    return RejectInput(
+        413, "Too many events", f"a request has at most {limit} events: send several", limit_events=limit
+    )
+
+
+def all_refused(framed: Framed, max_event_bytes: int) -> RejectInput:
+    """The refusal of a request of which nothing was taken."""
     first = framed.refused[0]
     if len(framed.refused) == 1 and first.reason.startswith(_TOO_LONG):
         return RejectInput(413, "Event too large", first.reason, limit_bytes=max_event_bytes)

@@ -4,31 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import signal
-import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import orjson
 import structlog
 import uvicorn
 import uvloop
 
+from logsync_streams.collector.forward import ForwardDoor
 from logsync_streams.collector.http import create_app
+from logsync_streams.collector.http_protocol import Guard
 from logsync_streams.collector.kafka_publisher import KafkaPublisher
+from logsync_streams.collector.kernel_drops import KernelDrops
+from logsync_streams.collector.limits import Limits
 from logsync_streams.collector.publisher import Status
+from logsync_streams.collector.sockets import BACKLOG, Sockets, allow_open_files
+from logsync_streams.collector.syslog import SOURCE as SYSLOG_UDP
 from logsync_streams.collector.syslog import SyslogUdpDoor
+from logsync_streams.collector.syslog_stream import SyslogStreamDoor
+from logsync_streams.collector.tls import context
 from logsync_streams.errors import ConfigurationError
 from logsync_streams.settings import CollectorSettings, Settings
 
 log = structlog.get_logger(__name__)
 
-_BACKLOG = 1024
-# Of the time to stop, what is left to Kafka when the HTTP door's share is used up.
+# Of the time to stop, what is left to Kafka when the doors' share is used up.
 _KAFKA_SHARE_SECONDS = 2.0
+_DROPS_SECONDS = 1.0
+
+
+class Door(Protocol):
+    """A door beside HTTP, on a bound socket."""
+
+    async def open(self) -> None: ...
+
+    async def close(self, timeout_seconds: float) -> None:
+        """Take no more, and hand over what was read, within the time."""
+        ...
 
 
 def run(settings: Settings) -> int:
@@ -53,13 +71,19 @@ async def serve(
     """
     stop = stop or asyncio.Event()
     doors = settings.collector
-    http_socket, udp_socket = _bind(doors)
+    tls = context(doors)
+    shared_key = _shared_key(doors)
+    if doors.forward_tls and tls is None:
+        raise ConfigurationError(["LOGSYNC_COLLECTOR__FORWARD_TLS: needs LOGSYNC_COLLECTOR__TLS_CERTIFICATE_FILE"])
+    allow_open_files(doors.max_connections)
+    sockets = Sockets(doors, tls=tls is not None)
+    limits = Limits(doors)
     publisher = KafkaPublisher(settings, _now_ms)
-    syslog = SyslogUdpDoor(publisher, udp_socket)
+    guard = Guard(doors, limits)
     # Own log lines, signals and addresses of senders: uvicorn is to serve, and no more.
     config = uvicorn.Config(
-        create_app(publisher, doors, stopping=stop.is_set),
-        http="httptools",
+        create_app(publisher, doors, limits=limits, stopping=stop.is_set),
+        http=guard.protocol(),
         ws="none",
         lifespan="off",
         loop="none",
@@ -67,41 +91,106 @@ async def serve(
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        backlog=_BACKLOG,
+        backlog=BACKLOG,
+        timeout_keep_alive=doors.keep_alive_seconds,
         timeout_graceful_shutdown=max(1, int(doors.stop_timeout_seconds - _KAFKA_SHARE_SECONDS)),
     )
     server = _Server(config)
-    http_address, udp_address = _address(http_socket), _address(udp_socket)
+    others = _doors(sockets, publisher, doors, limits, tls, shared_key)
     with _signals(stop):
         await publisher.start()
-        await syslog.open()
-        serving = asyncio.create_task(server.serve(sockets=[http_socket]), name="http-door")
-        log.info("collector listening", http=http_address, syslog_udp=udp_address)
+        for door in others:
+            await door.open()
+        watching = asyncio.create_task(_watch(sockets), name="kernel-drops")
+        guarding = asyncio.create_task(guard.watch(), name="http-deadlines")
+        addresses = sockets.addresses()
+        serving = asyncio.create_task(server.serve(sockets=[sockets.by_door["http"]]), name="http-door")
+        log.info("collector listening", **addresses)
         if ready is not None:
             ready()
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([stopped, serving], return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        return await _close(server, serving, syslog, publisher, doors)
+        for task in (stopped, watching):
+            task.cancel()
+        code = await _close(server, serving, others, publisher, doors)
+        guarding.cancel()
+        return code
+
+
+def _doors(
+    sockets: Sockets,
+    publisher: KafkaPublisher,
+    settings: CollectorSettings,
+    limits: Limits,
+    tls: ssl.SSLContext | None,
+    shared_key: bytes,
+) -> list[Door]:
+    made: list[Door] = []
+    for name, sock in sockets.by_door.items():
+        if name == "syslog-udp":
+            made.append(SyslogUdpDoor(publisher, sock, settings))
+        elif name == "syslog-tcp":
+            made.append(SyslogStreamDoor(publisher, sock, settings, limits))
+        elif name == "syslog-tls":
+            made.append(SyslogStreamDoor(publisher, sock, settings, limits, tls=tls))
+        elif name == "forward":
+            made.append(
+                ForwardDoor(
+                    publisher,
+                    sock,
+                    settings,
+                    limits,
+                    udp=sockets.by_door["forward-udp"],
+                    tls=tls if settings.forward_tls else None,
+                    shared_key=shared_key,
+                )
+            )
+    return made
+
+
+async def _watch(sockets: Sockets) -> None:
+    """Count what the kernel drops, once a second: a scrape may come seldom."""
+    udp = sockets.by_door.get("syslog-udp")
+    if udp is None:
+        return
+    drops = KernelDrops(udp, SYSLOG_UDP)
+    while True:
+        await asyncio.sleep(_DROPS_SECONDS)
+        drops.read()
 
 
 async def _close(
     server: uvicorn.Server,
     serving: asyncio.Task[None],
-    syslog: SyslogUdpDoor,
+    others: list[Door],
     publisher: KafkaPublisher,
     doors: CollectorSettings,
 ) -> int:
     deadline = time.monotonic() + doors.stop_timeout_seconds
-    syslog.close()
     server.should_exit = True
-    await serving
+    share = max(0.5, doors.stop_timeout_seconds - _KAFKA_SHARE_SECONDS)
+    await asyncio.gather(serving, *(door.close(share) for door in others))
     await publisher.stop(max(0.1, deadline - time.monotonic()))
     status = publisher.status()
     if doors.status_file is not None:
         _write_status(doors.status_file, status)
     log.info("collector stopped", **status.as_json())
     return 1 if status.dropped_events else 0
+
+
+def _shared_key(settings: CollectorSettings) -> bytes:
+    if settings.forward_shared_key_file is None:
+        return settings.forward_shared_key.get_secret_value().encode() if settings.forward_shared_key else b""
+    path = settings.forward_shared_key_file
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigurationError(
+            [f"LOGSYNC_COLLECTOR__FORWARD_SHARED_KEY_FILE: {str(path)!r}: {error.strerror}"]
+        ) from error
+    if not key:
+        raise ConfigurationError([f"LOGSYNC_COLLECTOR__FORWARD_SHARED_KEY_FILE: {str(path)!r} is empty"])
+    return key
 
 
 class _Server(uvicorn.Server):
@@ -126,52 +215,6 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
     finally:
         for number in handled:
             loop.remove_signal_handler(number)
-
-
-def _bind(doors: CollectorSettings) -> tuple[socket.socket, socket.socket]:
-    """The sockets of both doors, or all that is wrong with either."""
-    problems: list[str] = []
-    http = _socket(socket.SOCK_STREAM, doors.http_host, doors.http_port, "HTTP_PORT", problems)
-    udp = _socket(socket.SOCK_DGRAM, doors.syslog_host, doors.syslog_udp_port, "SYSLOG_UDP_PORT", problems)
-    if http is None or udp is None:
-        for opened in (http, udp):
-            if opened is not None:
-                opened.close()
-        raise ConfigurationError(problems)
-    wanted = doors.udp_receive_buffer_bytes
-    udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
-    got = udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # Linux reports twice what it gives
-    if got < wanted:
-        log.warning("UDP receive buffer is smaller than asked for: raise net.core.rmem_max", bytes=got, asked=wanted)
-    return http, udp
-
-
-def _socket(kind: socket.SocketKind, host: str, port: int, setting: str, problems: list[str]) -> socket.socket | None:
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=kind)[0]
-    opened = socket.socket(family, kind)
-    try:
-        if kind is socket.SOCK_STREAM:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.setblocking(False)
-        opened.bind(address)
-        if kind is socket.SOCK_STREAM:
-            opened.listen(_BACKLOG)  # another listener shows here, not at bind
-    except OSError as error:
-        opened.close()
-        if error.errno == errno.EADDRINUSE:
-            advice = "another program has it: stop that one, or choose another port with this setting"
-        elif error.errno == errno.EACCES:
-            advice = "ports below 1024 need the right CAP_NET_BIND_SERVICE: choose a higher port with this setting"
-        else:
-            advice = f"{error.strerror}: choose another address or port"
-        problems.append(f"LOGSYNC_COLLECTOR__{setting}: {host}:{port} cannot be opened; {advice}")
-        return None
-    return opened
-
-
-def _address(opened: socket.socket) -> str:
-    host, port = opened.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _write_status(path: Path, status: Status) -> None:

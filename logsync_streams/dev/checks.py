@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from logsync_streams.errors import ConfigurationError
-from logsync_streams.settings import Settings
+from logsync_streams.settings import CollectorSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,22 @@ def addresses(settings: Settings) -> list[Address]:
             "LOGSYNC_COLLECTOR__SYSLOG_UDP_PORT=PORT",
             udp=True,
         ),
+        *_further_doors(collector),
         Address("the query API", query.host, query.port, "LOGSYNC_QUERY__PORT=PORT"),
         Address("the worker's web views", web.host, web.port, "LOGSYNC_WEB__PORT=PORT"),
     ]
+
+
+def _further_doors(collector: CollectorSettings) -> list[Address]:
+    found = []
+    if "syslog-tcp" in collector.doors:
+        own = collector.syslog_tcp_port is not None
+        setting = f"LOGSYNC_COLLECTOR__SYSLOG_{'TCP' if own else 'UDP'}_PORT=PORT"
+        found.append(Address("the syslog TCP door", collector.syslog_host, collector.tcp_port, setting))
+    if "forward" in collector.doors:
+        setting = "LOGSYNC_COLLECTOR__FORWARD_PORT=PORT"
+        found.append(Address("the Fluent forward door", collector.forward_host, collector.forward_port, setting))
+    return found
 
 
 def check_ports(wanted: list[Address]) -> None:

@@ -12,10 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from logsync_streams.events import Fields
+from logsync_streams.parsing.fluentd import parse as parse_fluentd
+from logsync_streams.parsing.form import parse as parse_form
 from logsync_streams.parsing.json import parse as parse_json
 from logsync_streams.parsing.syslog import parse as parse_syslog
 from logsync_streams.parsing.text import parse as parse_text
 
 Parser = Callable[[bytes, int], Fields]
 
-PARSERS: dict[str, Parser] = {"json": parse_json, "syslog": parse_syslog, "text": parse_text}
+PARSERS: dict[str, Parser] = {
+    "json": parse_json,
+    "fluentd": parse_fluentd,
+    "form": parse_form,
+    "syslog": parse_syslog,
+    "text": parse_text,
+}

@@ -1,8 +1,9 @@
 """One JSON object -> the fields of an event: the seven fields of a LogSync log, ECS fields, and labels for the rest.
 
 The seven: timestamp, level, service, host, message, environment, metadata (DESIGN §4). ECS documents, nested or with
-dotted names, are taken as they are. Whatever has no place or does not fit its place becomes a label under its own
-name; where two keys mean one field, the LogSync name wins over the ECS name, and the other becomes a label.
+dotted names, are taken as they are. What loggers write is known as well (parsing/shapes.py). Whatever has no place or
+does not fit its place becomes a label under its own name; where two keys mean one field, the LogSync name wins over the
+ECS name, that one over the loggers' names, and the other becomes a label.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import orjson
 
 from logsync_streams.errors import DeadLetter
 from logsync_streams.events import LEVEL_ALIASES, Fields
-from logsync_streams.parsing import ecs
+from logsync_streams.parsing import ecs, shapes
 from logsync_streams.parsing.labels import Labels, leaves, plain
 from logsync_streams.parsing.times import epoch_ms
 
@@ -32,13 +33,18 @@ def parse(data: bytes, received_at: int) -> Fields:
     `@timestamp` is there only when the sender gave a time that can be read; `received_at` is not used. A field that
     is null counts as absent.
     """
-    # This runs for every event: the seven fields are taken out one by one, and only what is left is walked through.
     try:
         document = _loads(data)
     except orjson.JSONDecodeError as error:
         raise DeadLetter("undecodable", f"not JSON: {error}") from error
     if type(document) is not dict:
         raise DeadLetter("undecodable", f"a JSON object is expected, not {type(document).__name__}")
+    return from_document(document)
+
+
+def from_document(document: dict[str, Any]) -> Fields:
+    """`parse` of an object that was read already; it is used up."""
+    # This runs for every event: the seven fields are taken out one by one, and only what is left is walked through.
     take = document.pop
     fields: Fields = {}
     misfits: dict[str, Any] = {}  # what must become labels, in the order of the walk below
@@ -58,6 +64,8 @@ def parse(data: bytes, received_at: int) -> Fields:
         misfits["message"] = value
 
     value = take("level", None)
+    if type(value) is int and shapes.is_bunyan(document):
+        value = shapes.bunyan_level(value)
     if value is not None:
         level = (_LEVELS.get(value) if type(value) is str else None) or ecs.level(value)
         if level is not None:
@@ -120,13 +128,27 @@ def _put_or_walk(fields: Fields, document: dict[str, Any], key: str, leaf: str, 
 
 def _walk(document: dict[str, Any], fields: Fields, labels: Labels) -> None:
     put = ecs.put
+    aliases = shapes.ALIASES
+    others: list[tuple[str, Any]] = []  # under loggers' names; looked at last, so that ours and ECS's come first
+    bunyan = shapes.is_bunyan(document)
     for key, value in document.items():
         if type(value) is dict and value:
             if key in _OWN_KEYS:
                 labels.add_all(value)
                 continue
             for path, leaf in leaves(value, key):
-                if not put(fields, path, leaf):
+                if path in aliases:
+                    others.append((path, leaf))
+                elif not put(fields, path, leaf):
                     labels.add(path, leaf)
+        elif key in aliases or (bunyan and key == shapes.BUNYAN_NAME):
+            others.append((key, value))
         elif not put(fields, key, value):
             labels.add(key.removeprefix("labels.") if key.startswith("labels.") else key, value)
+    if others:
+        for key, value in shapes.in_order(others):
+            if bunyan and key == "severity" and type(value) is int:
+                value = shapes.bunyan_level(value)
+            if not put(fields, aliases.get(key, shapes.BUNYAN_FIELD), value):
+                labels.add(key, value)
+        shapes.fill_in(fields, document)

@@ -41,11 +41,13 @@ def epoch_ms(value: Any) -> int | None:
     return None
 
 
-def bsd_time_ms(month: str, day: str, hour: str, minute: str, second: str, received_at: int) -> int | None:
-    """An RFC 3164 time, which has no year and no zone -> epoch milliseconds; None when there is no such day or time.
+def bsd_time_ms(
+    month: str, day: str, hour: str, minute: str, second: str, received_at: int, year: str | None = None
+) -> int | None:
+    """An RFC 3164 time -> epoch milliseconds; None when there is no such day or time.
 
-    It is taken as UTC, in the year that puts it nearest to `received_at` (epoch ms): on New Year's Day a time of
-    December is of the year before.
+    It has no zone and is taken as UTC. It mostly has no year and is then taken to be in the one that puts it nearest to
+    `received_at` (epoch ms): on New Year's Day a time of December is of the year before.
     """
     number = _MONTHS.get(month.lower())
     if number is None:
@@ -55,9 +57,9 @@ def bsd_time_ms(month: str, day: str, hour: str, minute: str, second: str, recei
     except OverflowError:
         return None
     nearest: int | None = None
-    for year in (received_year, received_year - 1, received_year + 1):
+    for guess in (received_year, received_year - 1, received_year + 1) if year is None else (int(year),):
         try:
-            at = datetime(year, number, int(day), int(hour), int(minute), min(int(second), 59), tzinfo=UTC)
+            at = datetime(guess, number, int(day), int(hour), int(minute), min(int(second), 59), tzinfo=UTC)
         except ValueError:
             continue  # 29 February exists in some of the years only
         milliseconds = (at - _EPOCH) // _MILLISECOND

@@ -55,6 +55,7 @@ class DevRun:
             "LOGSYNC_KAFKA__BOOTSTRAP": f"127.0.0.1:{self.kafka_port}",
             "LOGSYNC_COLLECTOR__HTTP_PORT": str(self.http_port),
             "LOGSYNC_COLLECTOR__SYSLOG_UDP_PORT": str(self.syslog_port),
+            "LOGSYNC_COLLECTOR__DOORS": "syslog-udp",
             "LOGSYNC_QUERY__PORT": str(self.query_port),
             "LOGSYNC_WEB__PORT": str(self.web_port),
             **settings,

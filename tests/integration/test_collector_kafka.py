@@ -50,7 +50,7 @@ def settings(request):
             "min_insync_replicas": 1,
             "embedded": embedded,
         },
-        collector={"http_port": free_port(), "syslog_udp_port": free_port(socket.SOCK_DGRAM)},
+        collector={"http_port": free_port(), "syslog_udp_port": free_port(socket.SOCK_DGRAM), "forward_port": 0},
     )
 
 

@@ -11,7 +11,7 @@ from logsync_streams.collector.publisher import MemoryPublisher
 from logsync_streams.collector.server import serve
 from logsync_streams.collector.syslog import SyslogUdpDoor
 from logsync_streams.errors import ConfigurationError
-from logsync_streams.settings import Settings
+from logsync_streams.settings import CollectorSettings, Settings
 
 
 def free_port(kind=socket.SOCK_STREAM):
@@ -26,6 +26,8 @@ def settings(tmp_path, **collector):
         collector={
             "http_port": free_port(),
             "syslog_udp_port": free_port(socket.SOCK_DGRAM),
+            "syslog_tcp_port": 0,
+            "forward_port": 0,
             "status_file": tmp_path / "status.json",
             "stop_timeout_seconds": 3,
             **collector,
@@ -84,7 +86,7 @@ async def test_datagrams_are_offered_and_what_the_kernel_holds_at_close_is_read(
     door_socket.bind(("127.0.0.1", 0))
     door_socket.setblocking(False)
     address = door_socket.getsockname()
-    door = SyslogUdpDoor(publisher, door_socket)
+    door = SyslogUdpDoor(publisher, door_socket, CollectorSettings(multiline_wait_ms=10))
     await door.open()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.sendto(b"<13>first", address)
@@ -93,7 +95,7 @@ async def test_datagrams_are_offered_and_what_the_kernel_holds_at_close_is_read(
                 await asyncio.sleep(0.002)
         sender.sendto(b"<13>second", address)
         sender.sendto(b" ", address)
-        door.close()
+        await door.close(1)
 
     assert [
         ("syslog-udp", "syslog", "127.0.0.1", b"<13>first"),

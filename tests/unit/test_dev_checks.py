@@ -76,6 +76,8 @@ def test_every_part_that_listens_is_checked():
         "the embedded broker",
         "the HTTP door",
         "the syslog UDP door",
+        "the syslog TCP door",
+        "the Fluent forward door",
         "the query API",
         "the worker's web views",
     }

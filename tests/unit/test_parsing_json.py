@@ -142,5 +142,53 @@ def test_the_fields_a_sender_may_set_are_those_of_the_mapping_that_process_does_
     assert {name for name in mapping.FIELDS if name.split(".")[0] not in ours} - stored == set(ecs.FITS)
 
 
+MS = 1_714_566_896_789
+ISO = "2024-05-01T12:34:56.789Z"
+
+
+@pytest.mark.parametrize(
+    ("shape", "document", "level", "rest"),
+    [
+        ("bunyan", {"name": "a", "hostname": "h", "pid": 1, "level": 30, "msg": "m", "time": ISO, "v": 0}, "info",
+         {"service": {"name": "a"}, "host": {"name": "h"}, "labels": {"pid": "1", "v": "0"}}),
+        ("pino", {"level": 50, "time": MS, "pid": 1, "hostname": "h", "msg": "m", "err": {"type": "E", "stack": "s"}},
+         "error", {"host": {"name": "h"}, "error": {"type": "E", "stack_trace": "s"}, "labels": {"pid": "1"}}),
+        ("zap", {"level": "warn", "ts": MS / 1000, "logger": "l", "caller": "a.go:1", "msg": "m", "stacktrace": "s"},
+         "warn", {"error": {"stack_trace": "s"}, "labels": {"caller": "a.go:1"}}),
+        ("serilog compact", {"@t": ISO, "@mt": "m", "@x": "s"}, "info", {"error": {"stack_trace": "s"}}),
+        ("serilog", {"Timestamp": ISO, "Level": "Verbose", "MessageTemplate": "m", "Properties": {"P": 1}}, "trace",
+         {"labels": {"Properties.P": "1"}}),
+        ("logstash", {"@timestamp": ISO, "@version": "1", "message": "m", "logger_name": "l", "level": "ERROR"},
+         "error", {"labels": {"@version": "1"}}),
+        ("logrus", {"level": "fatal", "msg": "m", "time": ISO, "error": "why"}, "fatal", {"error": {"message": "why"}}),
+        ("gelf", {"version": "1.1", "host": "h", "short_message": "m", "timestamp": MS / 1000, "level": 3}, "error",
+         {"host": {"name": "h"}, "labels": {"version": "1.1"}}),
+        ("google cloud", {"severity": "NOTICE", "message": "m", "timestamp": ISO}, "notice", {}),
+        ("container", {"log": "m", "stream": "stderr", "time": ISO}, None, {"labels": {"stream": "stderr"}}),
+        ("nanoseconds", {"lvl": 4, "msg": "m", "ts": MS * 1_000_000}, "warn", {}),
+    ],
+)  # fmt: skip
+def test_what_common_loggers_write_has_its_places(shape, document, level, rest):
+    fields = parsed(document)
+    log = fields.pop("log", {})
+    log.pop("logger", None)
+
+    assert {"@timestamp": MS, "message": "m", **rest} == fields
+    assert ({} if level is None else {"level": level}) == log
+
+
+def test_our_name_wins_over_ecs_and_ecs_over_a_loggers():
+    fields = parsed({"msg": "theirs", "time": MS, "@timestamp": ISO, "severity": "debug", "log": {"level": "error"}})
+
+    assert {"@timestamp": MS, "message": "theirs", "log": {"level": "error"}} == {
+        name: fields[name] for name in fields if name != "labels"
+    }
+    assert {"severity": "debug", "time": str(MS)} == fields["labels"]
+
+
+def test_pythons_numbers_stay_pythons_where_no_bunyan_is_seen():
+    assert {"log": {"level": "warn"}} == parsed({"level": 30})
+
+
 def test_every_format_has_its_parser():
-    assert {"json", "syslog", "text"} == set(PARSERS)
+    assert {"fluentd", "form", "json", "syslog", "text"} == set(PARSERS)

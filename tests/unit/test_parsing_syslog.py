@@ -1,5 +1,6 @@
 import pytest
 
+from logsync_streams.events import iso_time
 from logsync_streams.parsing.syslog import parse
 from logsync_streams.parsing.text import decode_text
 from logsync_streams.parsing.text import parse as parse_text
@@ -87,23 +88,69 @@ def test_an_rfc3164_time_is_of_the_year_nearest_to_its_receipt(written, time):
     assert time == parse(b"<13>" + written + b" h a: m", NEW_YEAR)["@timestamp"]
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"",
-        b"no priority",
-        b"<192>1 - - - - - - over the highest priority",
-        b"<13>Feb 30 17:32:18 h a: no such day",
-        b"<13>Foo  5 17:32:18 h a: no such month",
-        b"<13>1 2023-13-01T00:00:00Z h a - - - no such month",
-        b"<13>1 - h a - - [broken",
-        b'<13>1 - h a - - [a x="1"]no space',
-        b'<13>1 - h a - - [a x="1"][a x="2"] an id twice',
-        b"<13>no header at all",
-    ],
-)
+@pytest.mark.parametrize("line", [b"", b"no priority", b"garbage: May 1", b"29: hello", b"<x>1 - - - - - -", b"<13"])
 def test_anything_else_is_kept_as_text_and_marked(line):
     assert {"message": line.decode(), "tags": ["unparsed"]} == parse(line, NEW_YEAR)
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "tags"),
+    [
+        (b"<192>1 - - - - - - over the highest", "over the highest", ["bad_priority"]),
+        (b"<999>May  1 12:00:00 h a: m", "m", ["bad_priority"]),
+        (b"May  1 12:00:00 h a[1]: m", "m", ["no_priority"]),
+        (b"2023-05-01T12:00:00Z h a: m", "m", ["no_priority"]),
+        (b"<13>1 - h a - - [broken", "[broken", ["malformed"]),
+        (b'<13>1 - h a - - [a x="1"]no space', '[a x="1"]no space', ["malformed"]),
+        (b'<13>1 - h a - - [a x="1"][a x="2"] twice', '[a x="1"][a x="2"] twice', ["malformed"]),
+        (b"<13>1 2023-05-01T12:00:00Z h no structured data", "no structured data", ["malformed"]),
+        (b"<13>no header at all", "no header at all", None),
+        (b"<13>Feb 30 17:32:18 h a: no such day", "Feb 30 17:32:18 h a: no such day", None),
+        (b"<13>Foo  5 17:32:18 h a: no such month", "Foo  5 17:32:18 h a: no such month", None),
+        (b"<13>1 2023-13-01T00:00:00Z h - - no such", "1 2023-13-01T00:00:00Z h - - no such", None),
+        (b'<13>date=2023-05-01 devname="x"', 'date=2023-05-01 devname="x"', None),
+        (b"\xef\xbb\xbf<13>May  1 12:00:00 h a: byte order mark", "byte order mark", None),
+    ],
+)
+def test_what_is_nearly_syslog_keeps_its_level_and_says_what_was_wrong(line, message, tags):
+    fields = parse(line, NEW_YEAR)
+
+    assert (message, tags, "notice") == (fields["message"], fields.get("tags"), fields["log"]["level"])
+
+
+@pytest.mark.parametrize(
+    ("line", "time", "host", "service", "message"),
+    [
+        (b"<189>29: *Mar  1 18:48:50.483 UTC: %SYS-5-CONFIG_I: Configured", "03-01T18:48:50.483", None, "SYS",
+         "Configured"),
+        (b"<187>45: r1: 000123: Mar  1 18:48:50.001: %LINK-3-UPDOWN: up", "03-01T18:48:50.001", "r1", "LINK", "up"),
+        (b"<166>Mar 01 2024 12:00:00 asa1 : %ASA-6-302013: Built", "03-01T12:00:00.000", "asa1", "ASA", "Built"),
+        (b"<189>: 2024 Mar  1 12:00:00 UTC: %DAEMON-5-X: ok", "03-01T12:00:00.000", None, "DAEMON", "ok"),
+        (b"<134>1 1709294400.857 MR18 events a=b", "03-01T12:00:00.857", "MR18", None, "events a=b"),
+        (b"<13>2024-03-01 12:00:00,123 h a: m", "03-01T12:00:00.123", "h", "a", "m"),
+        (b"<13>Mar  1 12:00:00.25 h a: m", "03-01T12:00:00.250", "h", "a", "m"),
+        (b"<13> Mar 1 12:00:00 h a[2]: m", "03-01T12:00:00.000", "h", "a", "m"),
+    ],
+)  # fmt: skip
+def test_devices_and_daemons_have_dialects(line, time, host, service, message):
+    fields = parse(line, NEW_YEAR)
+
+    assert f"2024-{time}Z" == iso_time(fields["@timestamp"])
+    assert (host, service, message) == (
+        fields.get("host", {}).get("name"),
+        fields.get("service", {}).get("name"),
+        fields["message"],
+    )
+
+
+def test_a_priority_and_a_tag_are_enough():
+    fields = parse(b"<13>app[12]: as the C library sends it", NEW_YEAR)
+
+    assert ({"name": "app"}, "12") == (fields["service"], fields["log"]["syslog"]["procid"])
+
+
+def test_64_kib_are_kept_whole():
+    assert 65_000 == len(parse(b"<13>May  1 12:00:00 h a: " + b"x" * 65_000, NEW_YEAR)["message"])
 
 
 def test_a_name_that_comes_again_in_an_element_is_a_list():
