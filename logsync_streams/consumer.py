@@ -20,6 +20,7 @@ from typing import Any
 
 import faust
 from aiokafka.errors import KafkaError
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
@@ -198,6 +199,15 @@ class GuardedApp(faust.App):
         if not isinstance(consumer, GuardedConsumer):
             raise TypeError(f"{consumer!r} is not the guarded consumer")
         return consumer
+
+    @property
+    def assigned(self) -> set[TP]:
+        """The partitions that this app has now; none before its consumer runs."""
+        try:
+            partitions: set[TP] = self.guarded.assignment()
+        except ConsumerNotStarted:
+            return set()
+        return partitions
 
     def _new_transport(self) -> GuardedTransport:
         return GuardedTransport(self.conf.broker_consumer, self)

@@ -41,7 +41,7 @@ class Upkeep(faust.Service):
 
     def is_ready(self) -> bool:
         """Whether every app has partitions and the last hour of counts has been read."""
-        return self._fold.ready and all(app.consumer.assignment() for app in self._apps.values())
+        return self._fold.ready and all(app.assigned for app in self._apps.values())
 
     async def on_start(self) -> None:
         self._folding = asyncio.create_task(self._fold.run(), name="error-rates")
@@ -73,7 +73,7 @@ class Upkeep(faust.Service):
         now = self._clock() / 1000
         ages = oldest(unacked, now)
         metrics.oldest_unacked_seconds.labels(group).set(max(ages.values(), default=0.0))
-        assigned: set[TP] = {tp for tp in consumer.assignment() if app.topics.acks_enabled_for(tp.topic)}
+        assigned = {tp for tp in app.assigned if app.topics.acks_enabled_for(tp.topic)}
         if app.ends_are_known:
             ends = await consumer.highwaters(*assigned) if assigned else {}
             begins = await consumer.earliest_offsets(*assigned) if assigned else {}

@@ -106,7 +106,7 @@ class Watchdog(faust.Service):
 async def see(app: GuardedApp) -> Sight:
     """One look at an app. Raises nothing: a broker that does not answer gives a sight that is not judged."""
     consumer = app.guarded
-    assigned = consumer.assignment()
+    assigned = app.assigned
     positions = consumer.settled_positions()
     tables: Any = app.tables  # Faust's interface does not name its recovery
     progress = (
