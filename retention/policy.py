@@ -98,7 +98,7 @@ def state_key(day: date) -> str:
 def parse_policies(content: Any, where: str) -> Policies:
     """Policies by service, `default` always among them. Raises ConfigurationError naming the path and the value."""
     problems: list[str] = []
-    found: dict[str, Policy] = {DEFAULT: Policy(DEFAULT, 7)}
+    found: dict[str, Policy] = {**default_policies()}
     listed = content.get("retention_policies") if isinstance(content, dict) else None
     if not isinstance(listed, dict):
         raise ConfigurationError([f'{where}: an object with "retention_policies" is expected'])
@@ -127,6 +127,11 @@ def parse_policies(content: Any, where: str) -> Policies:
     if problems:
         raise ConfigurationError(problems)
     return found
+
+
+def default_policies() -> Policies:
+    """What holds where a file says nothing."""
+    return {DEFAULT: Policy(DEFAULT, 7)}
 
 
 def read_policies(path: Path | None) -> Policies:

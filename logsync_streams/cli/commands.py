@@ -98,6 +98,19 @@ def check_config() -> None:
     raise typer.Exit(config.check(say=_say))
 
 
+@application.command("explain")
+def explain_(
+    file: Annotated[str, typer.Argument(help="A file with a log a line; - for standard input.")],
+    format_: Annotated[str, typer.Option("--format", help="auto, json, syslog or text.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show what would become of logs: parser, redaction, rules, enrichments, and the document that would be stored."""
+    settings = _configured()
+    from logsync_streams.cli.explain import run
+
+    raise typer.Exit(run(file, settings, format=format_, as_json=as_json, say=_say))
+
+
 @config_application.command("show")
 def config_show() -> None:
     """Print all settings in force as YAML, secrets blacked out."""

@@ -19,13 +19,23 @@ def show(*, say: Callable[[str], None]) -> int:
 
 def check(*, say: Callable[[str], None]) -> int:
     """Report every problem of the settings and of the files they name. Raises ConfigurationError with all of them."""
-    from agents.enrich import read_catalogue
-    from retention.policy import read_policies
+    from agents.enrich import configured_enrichments
+    from agents.filter_file import rule_set
+    from agents.redact import redactor
+    from retention.policy import datasets, default_policies, read_policies
 
     settings = load()
+    policies = default_policies()  # until those of the file are read
+
+    def read_the_policies() -> None:
+        nonlocal policies
+        policies = read_policies(settings.retention.policies_file)
+
     readers: list[Callable[[], object]] = [
-        lambda: read_policies(settings.retention.policies_file),
-        lambda: read_catalogue(settings.process.catalogue_file),
+        read_the_policies,
+        lambda: rule_set(settings.process, datasets(policies)),
+        lambda: configured_enrichments(settings.process),
+        lambda: redactor(settings.process),
     ]
     problems: list[str] = []
     for read in readers:
