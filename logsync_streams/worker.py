@@ -192,7 +192,11 @@ def status(worker: Worker) -> dict[str, Any]:
         positions: dict[str, dict[str, int]] = {}
         for tp, offset in app.guarded.settled_positions().items():
             positions.setdefault(tp.topic, {})[str(tp.partition)] = offset
-        answer[role] = {"positions": positions, "unacked_messages": len(app.guarded.handed_out_unacked())}
+        answer[role] = {
+            "positions": positions,
+            "assigned_partitions": sum(app.topics.acks_enabled_for(tp.topic) for tp in app.assigned),
+            "unacked_messages": len(app.guarded.handed_out_unacked()),
+        }
     if worker.process is not None:
         progress = worker.process.progress
         answer["process"] |= {
