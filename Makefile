@@ -25,7 +25,7 @@ FIND_PYTHON = \
 PARTS := setup.cfg constraints.txt pyproject.toml
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help run test test-fast test-real test-faults check format stack stack-stop bench documents lock
+.PHONY: help run test test-fast test-real test-faults check format stack stack-stop bench documents dashboards lock
 
 help:  ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,11 +52,12 @@ test-real: $(VENV)/.ready-to-test  ## End to end: embedded parts, a browser, rea
 test-faults: $(VENV)/.ready-to-test  ## Kill and break things under load, then count
 	$(BIN)/python -m pytest tests -m faults $(ARGS)
 
-check: $(VENV)/.ready-to-test  ## ruff, mypy --strict, and the layers of docs/architecture.md
+check: $(VENV)/.ready-to-test  ## ruff, mypy --strict, the layers of docs/architecture.md, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m dashboards --check
 
 format: $(VENV)/.ready-to-test  ## Format the code, and mend what ruff can mend
 	$(BIN)/ruff format .
@@ -67,6 +68,9 @@ bench: $(VENV)/.ready-to-test  ## Measure (ROW=P2 for one row); figures go to be
 
 documents: $(VENV)/.ready-to-test  ## Write the tables of the README anew, from the code
 	$(BIN)/python -m tests.documents
+
+dashboards: $(VENV)/.ready-to-test  ## Write the rules and dashboards anew, from the sources beside them
+	$(BIN)/python -m dashboards
 
 lock: $(VENV)/.ready-to-test  ## Write constraints.txt anew: the newest versions that setup.cfg allows
 	@set -e; \

@@ -201,6 +201,22 @@ build = Info("logsync_build", "Version of this build.", registry=REGISTRY)
 build.info({"version": VERSION, "python": platform.python_version()})
 
 
+# Where an event can fail, and how (errors.DEAD_LETTER_CATEGORIES).
+_DEAD_LETTERS = {
+    "decode": ("undecodable", "too_many_events"),
+    "parse": ("undecodable",),
+    "process": ("stage_failed",),
+    "index": ("undecodable", "mapping", "too_large", "expired"),
+}
+
+
+def announce_dead_letters() -> None:
+    """Show the counters of dead letters as 0: the rise from nothing to the first value is one that no rate shows."""
+    for stage, categories in _DEAD_LETTERS.items():
+        for category in categories:
+            dead_letters.labels(stage, category)
+
+
 class BoundedLabels:
     """Label values up to a bound; what comes later is counted as OTHER, so that senders cannot grow the exposition."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from logsync_streams.cli import dlq_commands
+from logsync_streams.cli import alerts_commands, dlq_commands
 
 if TYPE_CHECKING:
     from logsync_streams.settings import Settings
@@ -26,6 +26,7 @@ config_application = typer.Typer(help="The settings.", no_args_is_help=True)
 application.add_typer(topics_application, name="topics")
 application.add_typer(config_application, name="config")
 application.add_typer(dlq_commands.application, name="dlq")
+application.add_typer(alerts_commands.application, name="alerts")
 
 
 def _version(wanted: bool) -> None:

@@ -29,7 +29,7 @@ class Record:
     headers: Any = (("h", b"1"),)
 
 
-def guard(*messages: Message) -> GuardedConsumer:
+def guard(*messages: Any) -> GuardedConsumer:
     consumer = GuardedConsumer.__new__(GuardedConsumer)  # its bookkeeping only: Faust's part needs a broker
     consumer._handed_out = defaultdict(deque, {TP0: deque(messages)})
     consumer._acked, consumer._acked_index = defaultdict(list), defaultdict(set)
