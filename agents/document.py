@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from logsync_streams.events import Event, iso_time
 from logsync_streams.words import words, words_field
+
+_ingested = lru_cache(maxsize=64)(iso_time)  # all events of a record were received at one time
+_NOTHING: dict[str, Any] = {}
 
 
 def document(event: Event, dataset: str, *, keep_original: bool) -> bytes:
@@ -16,10 +20,9 @@ def document(event: Event, dataset: str, *, keep_original: bool) -> bytes:
     `event.id` comes first, where `enriched.document_id` finds it without parsing. The event's own fields are used up.
     """
     fields = event.fields
-    about: dict[str, Any] = {"id": event.id, "ingested": iso_time(event.received_at), "dataset": dataset}
-    given = fields.pop("event", None)
-    if given:
-        about = {**about, **given, "id": event.id, "ingested": about["ingested"], "dataset": dataset}
+    about: dict[str, Any] = {"id": event.id, "ingested": _ingested(event.received_at), "dataset": dataset}
+    for name, value in fields.pop("event", _NOTHING).items():
+        about.setdefault(name, value)
     if keep_original:
         about["original"] = event.original.decode("utf-8", "replace")
     timestamp = fields.pop("@timestamp", event.received_at)

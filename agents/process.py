@@ -27,7 +27,7 @@ from logsync_streams.dead_letter import DeadLetterRecord
 from logsync_streams.enriched import Counts, Enriched
 from logsync_streams.envelope import Decoded, RawRecord
 from logsync_streams.errors import DeadLetter
-from logsync_streams.events import event_id, receive_day
+from logsync_streams.events import Origin, event_id, receive_day
 from logsync_streams.settings import FilterRule
 from logsync_streams.storage.naming import alias_name
 
@@ -143,19 +143,23 @@ class Processor:
         if routes:
             events = route(events, routes=routes)
         events = enrich(events, steps=self.steps)
-        targets: dict[tuple[date, str], str] = {}
+        origin: Origin | None = None
         async for event in events:
-            service, day = event.service, receive_day(event.received_at)
-            dataset = event.dataset or assignments[day].dataset(service)
-            target = targets.get((day, dataset))
+            if event.origin is not origin:  # what the events of a record share is found out once
+                origin, day = event.origin, receive_day(event.received_at)
+                keyed, assigned = origin.keyed, assignments[day]
+                targets: dict[str, str] = {}  # dataset -> target
+            service = event.service
+            dataset = event.dataset or assigned.dataset(service)
+            target = targets.get(dataset)
             if target is None:
-                target = targets[day, dataset] = alias_name(dataset, day)
+                target = targets[dataset] = alias_name(dataset, day)
             outcome.processed[service or NO_SERVICE, counted_level(event)] += 1
             body = document(event, dataset, keep_original=self.keep_original)
-            if event.origin.attempts:
-                outcome.replayed.append((target, event.origin.keyed, event.origin.attempts, body))
+            if origin.attempts:
+                outcome.replayed.append((target, keyed, origin.attempts, body))
             else:
-                outcome.documents.append((target, event.origin.keyed, body))
+                outcome.documents.append((target, keyed, body))
         return outcome
 
     async def _alone(self, one: Decoded, assignments: Mapping[date, Assignment]) -> Outcome:
