@@ -27,6 +27,7 @@ from logsync_streams.settings import StoreSettings
 from logsync_streams.storage.elasticsearch_errors import unavailable
 
 _PRODUCT = "x-elastic-product"
+_ITEMS = b'{"items":['  # how an answer begins of which only the items are asked for
 _ASSUMED = "x-logsync-product-assumed"  # set by us on an answer without the header above
 _COMPATIBLE = re.compile(r"application/vnd\.elasticsearch\+(json|x-ndjson); *compatible-with=\d+")
 _ANY_STATUS = frozenset(range(300, 600))  # we look at the status ourselves
@@ -221,7 +222,23 @@ class _Json(JsonSerializer):
         return orjson.dumps(data)
 
     def json_loads(self, data: bytes) -> Any:
-        return orjson.loads(data)
+        return _same_items(data) or orjson.loads(data)
+
+
+def _same_items(data: bytes) -> dict[str, Any] | None:
+    """The answer to a bulk request whose items are all alike, as one object many times over; None for any other.
+
+    Nearly every answer says "stored" for each document, in the same bytes: comparing them is thirty times as fast as
+    parsing them, which costs as much as building the request.
+    """
+    if not data.startswith(_ITEMS):
+        return None
+    end = data.find(b"}}", len(_ITEMS)) + 2
+    first = data[len(_ITEMS) : end]
+    number, rest = divmod(len(data) - len(_ITEMS) - 1, len(first) + 1)
+    if end < 2 or rest or data != _ITEMS + b",".join([first] * number) + b"]}":
+        return None
+    return {"items": [orjson.loads(first)] * number}
 
 
 class _CompatibleJson(_Json):

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from urllib.parse import quote
 
-from logsync_streams.storage.api import DUPLICATE, Document, Outcome, Reaction
+from logsync_streams.storage.api import DUPLICATE, STORED, Document, Outcome, Reaction
 from logsync_streams.storage.elasticsearch_client import Connection
 from logsync_streams.storage.elasticsearch_errors import unavailable
 from logsync_streams.storage.naming import parse_index
@@ -51,6 +51,10 @@ class Generations:
         """The outcomes, set right where another process has opened a generation since we last looked: a document that
         was stored there for the second time is removed, and is a duplicate. Raises Unavailable, TransportError.
         """
+        if not self._strays and all(outcome is STORED for outcome in outcomes):
+            written = {(document.target, index) for document, index in zip(documents, indices, strict=True)}
+            if all(self._known.get(target, ())[-1:] == (index,) for target, index in written):
+                return list(outcomes)  # as nearly always
         for document, index, outcome in zip(documents, indices, outcomes, strict=True):
             if outcome.reaction is Reaction.STORED:
                 if self._known.get(document.target, ())[-1:] != (index,):

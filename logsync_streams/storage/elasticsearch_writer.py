@@ -24,6 +24,7 @@ from logsync_streams.storage.elasticsearch_templates import LABEL_PAIRS, PRESENT
 from logsync_streams.storage.mapping import FIELDS, IGNORE_ABOVE, LABELS, FieldType
 
 _MAX_ID_BYTES = 512  # Elasticsearch refuses the whole request for a longer one
+_SURELY_FITS = _MAX_ID_BYTES // 4  # characters, whichever they are
 _FILTER = "items.create.status,items.create._index,items.create.error"
 
 
@@ -72,9 +73,23 @@ class ElasticsearchWriter:
         if len(items) != len(documents):
             odd = Outcome(Reaction.RETRY, "bad_answer", f"{len(items)} answers for {len(documents)} documents")
             return [odd] * len(documents)
-        created = [item["create"] for item in items]
-        outcomes = [classify_item(item) for item in created]
-        return await self._generations.settled(documents, [item.get("_index", "") for item in created], outcomes)
+        outcomes, indices = _read(items)
+        return await self._generations.settled(documents, indices, outcomes)
+
+
+def _read(items: list[dict[str, Any]]) -> tuple[list[Outcome], list[str]]:
+    """Of each item its outcome and the index it was for."""
+    outcomes: list[Outcome] = []
+    indices: list[str] = []
+    seen: dict[int, tuple[Outcome, str]] = {}  # equal items are mostly one object (elasticsearch_client._same_items)
+    for item in items:
+        known = seen.get(id(item))
+        if known is None:
+            created = item["create"]
+            known = seen[id(item)] = (classify_item(created), created.get("_index", ""))
+        outcomes.append(known[0])
+        indices.append(known[1])
+    return outcomes, indices
 
 
 def bulk_body(documents: Sequence[Document], abilities: Abilities) -> bytes:
@@ -99,7 +114,14 @@ def _needs_search_fields(body: bytes, abilities: Abilities) -> bool:
     """Whether it may. Parsing costs more than sending: where nothing can be too long, the bytes are not looked into."""
     if not abilities.flattened and b'"labels"' in body:
         return True
-    return len(body) > IGNORE_ABOVE and (not abilities.lists_ignored or b'"labels"' in body)
+    if len(body) <= IGNORE_ABOVE:
+        return False
+    if not abilities.lists_ignored:
+        return True
+    # Within texts the quotes would be escaped, so the labels begin here or later. `process` writes the long texts, the
+    # message and the original, before them.
+    begin = body.find(b'"labels":{')
+    return len(body) - begin > IGNORE_ABOVE if begin >= 0 else b'"labels"' in body
 
 
 def with_search_fields(body: bytes, abilities: Abilities) -> bytes:
@@ -143,7 +165,8 @@ def unfit(document: Document) -> Outcome | None:
         return Outcome(Reaction.DEAD_LETTER, "document_unreadable", "a JSON object is expected", "mapping")
     if b'"@timestamp"' not in document.body:
         return Outcome(Reaction.DEAD_LETTER, "document_unreadable", "the document has no @timestamp", "mapping")
-    if not 0 < len(document.id.encode(errors="surrogatepass")) <= _MAX_ID_BYTES:
+    length = len(document.id)
+    if not 0 < length <= _SURELY_FITS and not 0 < len(document.id.encode(errors="surrogatepass")) <= _MAX_ID_BYTES:
         return Outcome(Reaction.DEAD_LETTER, "id_unfit", f"an id has 1 to {_MAX_ID_BYTES} bytes", "undecodable")
     return None
 

@@ -8,8 +8,8 @@ from aiohttp.test_utils import TestServer
 from logsync_streams.errors import ConfigurationError
 from logsync_streams.settings import StoreSettings
 from logsync_streams.storage.api import DUPLICATE, STORED, Document, Reaction
-from logsync_streams.storage.elasticsearch_client import MODERN, Abilities, connect
-from logsync_streams.storage.elasticsearch_writer import ElasticsearchWriter, unfit, with_search_fields
+from logsync_streams.storage.elasticsearch_client import MODERN, Abilities, _Json, connect
+from logsync_streams.storage.elasticsearch_writer import ElasticsearchWriter, bulk_body, unfit, with_search_fields
 
 TARGET = "logsync-default-2026.11.24"
 GEN_1, GEN_2 = f"{TARGET}-000001", f"{TARGET}-000002"
@@ -186,3 +186,40 @@ def test_a_keyword_that_is_too_long_is_listed_where_the_server_keeps_no_list():
 @pytest.mark.parametrize("body", [b'{"labels":{"a":"b"', b"[1]", b'{"labels":5}', b'{"labels":{}}'])
 def test_what_has_no_labels_stays_as_it_is(body):
     assert body == with_search_fields(body, OLD)
+
+
+ITEM = b'{"create":{"_index":"logsync-default-2026.11.24-000001","status":201}}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"items":[' + b",".join([ITEM] * 3) + b"]}",
+        b'{"items":[' + ITEM + b"]}",
+        b'{"items":[' + b",".join([ITEM, ITEM.replace(b"201", b"409"), ITEM]) + b"]}",
+        b'{"items":[' + b",".join([ITEM, ITEM]) + b'],"errors":false}',
+        b'{"items":[{"create":{"error":{"reason":"}}"}}},{"create":{"error":{"reason":"}}"}}}]}',
+        b'{"items":[]}',
+        b'{"items":[{},{}]}',
+        b'{"items":["a}}","a}}"]}',
+        b'{"took":1}',
+        b"[1]",
+    ],
+)
+def test_an_answer_is_read_the_same_whether_its_items_are_alike_or_not(body):
+    assert orjson.loads(body) == _Json().json_loads(body)
+
+
+@pytest.mark.parametrize("body", [b'{"items":[' + ITEM, b'{"items":[' + ITEM + b",]}", b'{"items":[{"a":"}}]}', b""])
+def test_an_answer_that_breaks_off_is_no_answer(body):
+    with pytest.raises(orjson.JSONDecodeError):
+        _Json().json_loads(body)
+
+
+def test_labels_are_looked_for_after_the_long_texts_only():
+    original = b'{"event":{"original":"\\"labels\\":{' + b"x" * 2000 + b'"},'
+    short = original + b'"labels":{"a":"b"}}'
+    long = original + b'"labels":{"a":"' + b"x" * 2000 + b'"}}'
+
+    assert [b"logsync.present" in bulk_body([document(body=body)], MODERN) for body in (short, long)] == [False, True]
+    assert [b"logsync.present" in bulk_body([document(body=body)], OLD) for body in (short, long)] == [False, True]
