@@ -1,0 +1,81 @@
+"""F4, F5: workers that come, go, and freeze under load; all partitions move and nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from tests.faults.scene import Scene, assert_kept
+from tests.pipeline.kafka_truth import in_flight
+from tests.pipeline.oracle import Oracle, eventually
+from tests.pipeline.processes import Child, Pipeline
+
+FREEZE_SECONDS = 20.0
+STUCK_SECONDS = 60.0  # F4 asks for 20 on a quiet machine
+GROUPS = ("process", "index")
+
+
+def test_f4_one_two_three_two_one_workers_under_load(pipeline: Pipeline, oracle: Oracle):
+    scene = Scene("F4 1→2→3→2→1 workers", pipeline, oracle)
+    spread, codes = [], []
+
+    with scene:
+        for _ in range(2):
+            scene.add_worker()
+            scene.acknowledge(3000)
+            spread.append(partitions(scene))
+        for leaving in scene.workers[:2]:
+            codes.append(leaving.stop())
+            scene.acknowledge(3000)
+        left = in_flight(pipeline.bootstrap)
+        eventually(
+            lambda: all(in_flight(pipeline.bootstrap)[group] < left[group] + 2000 for group in left),
+            STUCK_SECONDS,
+            "the worker that is left goes on",
+        )
+    verdict = scene.settle(partitions_by_worker=spread, exit_codes=codes)
+
+    assert_kept(verdict)
+    assert [0, 0] == codes
+    for with_workers, counted in zip((2, 3), spread, strict=True):
+        assert with_workers == len(counted)
+        assert all(number > 0 for worker in counted for number in worker), "a worker without a partition"
+
+
+def test_f5_a_frozen_worker_that_wakes_up_does_no_harm(pipeline: Pipeline, oracle: Oracle):
+    scene = Scene(f"F5 SIGSTOP for {FREEZE_SECONDS:.0f} s", pipeline, oracle)
+
+    with scene:
+        scene.add_worker()
+        frozen, other = scene.workers
+        scene.acknowledge(3000)
+        frozen.send(signal.SIGSTOP)
+        at_freeze = sum(in_flight(pipeline.bootstrap).values())
+        time.sleep(FREEZE_SECONDS)
+        taken_over = assigned(other)
+        frozen.send(signal.SIGCONT)
+        scene.acknowledge(3000)
+        eventually(lambda: all(assigned(frozen)), 120, "the one that woke up takes part again")
+    verdict = scene.settle(in_flight_at_freeze=at_freeze)
+
+    assert_kept(verdict)
+    assert at_freeze > 0, "nothing was in flight: it proves nothing"
+    assert (4, 4) == taken_over, "the other worker did not take over all partitions"
+    assert frozen.alive
+    assert other.alive
+
+
+def assigned(worker: Child) -> tuple[int, ...]:
+    """How many partitions of its topic each group has in this worker."""
+    status = worker.status()
+    return tuple(status[group]["assigned_partitions"] for group in GROUPS)
+
+
+def partitions(scene: Scene) -> list[tuple[int, ...]]:
+    """The same for every worker, once they have all their share."""
+    eventually(
+        lambda: [4, 4] == [sum(numbers) for numbers in zip(*map(assigned, scene.workers), strict=True)],
+        STUCK_SECONDS,
+        "all partitions are assigned, each to one worker",
+    )
+    return [assigned(worker) for worker in scene.workers]
