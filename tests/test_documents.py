@@ -28,7 +28,7 @@ def test_the_tables_of_the_readme_are_those_of_the_code(name):
 def test_the_readme_names_every_route():
     settings = load({})
     apps = [http.create_app(MemoryPublisher(lambda: 0), settings.collector), create_app(MemoryStore(), settings)]
-    routes = {route.path for app in apps for route in app.routes if isinstance(route, Route)}
+    routes = {route.path_format for app in apps for route in app.routes if isinstance(route, Route)}
     named = set(re.findall(r"`(?:GET |POST )?(/[^`\s]*)`", section("HTTP")))
 
     assert routes - named == set()

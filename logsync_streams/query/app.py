@@ -56,7 +56,7 @@ def create_app(
             Route("/api/logs/{id}/context", stored.context),
             Route("/api/error-rates", pages.error_rates),
             Route("/api/saved-searches", pages.saved_searches),
-            Route("/api/saved-searches/{name}", pages.saved_search, methods=["GET", "PUT", "DELETE"]),
+            Route("/api/saved-searches/{name:path}", pages.saved_search, methods=["GET", "PUT", "DELETE"]),
             Route("/healthz", pages.healthz),
             Route("/readyz", stored.readyz),
             Route("/metrics", pages.metrics),

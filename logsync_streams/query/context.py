@@ -19,6 +19,7 @@ from logsync_streams.storage.mapping import FieldType
 
 PARAMETERS = ("before", "after", "same")
 DEFAULT_SAME = "service,host"
+NOTHING = "none"  # for `same`: whoever wrote the logs
 _DEFAULT = 10
 _SHORT = {"source": "logsync.source"}
 
@@ -32,9 +33,8 @@ async def context(id: str, parameters: QueryParams, settings: QueryHttpSettings,
     check_names(parameters, PARAMETERS)
     before = number_of(parameters, "before", _DEFAULT, settings.max_context, least=0)
     after = number_of(parameters, "after", _DEFAULT, settings.max_context, least=0)
-    # An empty `same` means: whoever wrote it.
-    wanted = DEFAULT_SAME if parameters.get("same") is None else ""
-    fields = tuple(_SHORT.get(name, name) for name in names_of(parameters, "same", 5, wanted))
+    named = names_of(parameters, "same", 5, DEFAULT_SAME)
+    fields = () if named == (NOTHING,) else tuple(_SHORT.get(name, name) for name in named)
     for field in fields:
         try:
             facet_type(field)

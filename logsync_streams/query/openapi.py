@@ -163,7 +163,7 @@ _PATHS: dict[str, Any] = {
             number("after", "logs after it", 10, 1000, least=0),
             parameter(
                 "same",
-                "fields whose values they share: service, host, source, keyword fields; empty = none",
+                "fields whose values they share: service, host, source, keyword fields; or none",
                 default=DEFAULT_SAME,
             ),
         ],

@@ -145,16 +145,16 @@ async def test_a_field_narrows_the_search_and_the_link_leads_to_the_one_log(stor
 
 
 async def test_load_more_brings_every_log_once_in_order(store, url, page):
-    for number in range(120):
+    for number in range(170):
         await store.add(f"log {number}", age_ms=number * 1000)
     await open_search(page, url, live="0")
-    for shown in (50, 100, 120):
+    for shown in (50, 150, 170):
         await expect(page.locator(".log")).to_have_count(shown)
-        if shown < 120:
+        if shown < 170:
             await page.get_by_role("button", name="Load more").click()
     await expect(page.get_by_role("button", name="Load more")).to_be_hidden()
 
-    assert [f"log {number}" for number in range(120)] == await shown_messages(page)
+    assert [f"log {number}" for number in range(170)] == await shown_messages(page)
 
 
 async def test_a_bad_query_shows_the_column_and_is_gone_with_the_next(store, url, page):

@@ -129,7 +129,7 @@ async def test_context_is_what_stands_before_and_after_in_time_from_the_same_ser
 
 
 async def test_context_of_whoever_wrote_it_and_of_other_fields(client):
-    anyone = await answer(client, f"{log(6).id}/context", before=2, after=0, same="")
+    anyone = await answer(client, f"{log(6).id}/context", before=2, after=0, same="none")
     level = await answer(client, f"{log(6).id}/context", before=1, after=1, same="level,source")
 
     assert (["log 8", "log 7"], []) == ([one["message"] for one in anyone["before"]], anyone["after"])

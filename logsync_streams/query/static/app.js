@@ -1,225 +1,96 @@
-// The page: what is asked stands in the URL, what is answered in the table, and a timer that brings what is new.
+// The page: what is asked stands in the URL, what is answered in the table, and what is new comes by itself.
 
-import { Problem, search } from "./api.js";
+import { address, histogram, latest, search } from "./api.js";
+import { addColumn, drawHead, startColumns } from "./columns.js";
+import { startCompletion } from "./completion.js";
+import { showContext } from "./context.js";
+import { startFacets, updateFacets } from "./facets.js";
+import { Histogram } from "./histogram.js";
+import { startKeys } from "./keys.js";
 import { startRates } from "./rates.js";
-import { logRow } from "./rows.js";
-import { count, element } from "./text.js";
+import * as results from "./results.js";
+import { startSaved } from "./saved.js";
+import { canBeLive, chooseRange, columns, readForm, readUrl, showSort, timeOf, wantsCustom, writeUrl } from "./state.js";
+import { Tail } from "./tail.js";
+import { $, count, inputTime } from "./text.js";
+import { startTheme } from "./theme.js";
 
 const LIVE_EVERY_MS = 2000;
-const MOST_ROWS = 1000; // beyond these, live refresh begins again with the newest page
-const DEFAULT_RANGE = "now-1h";
+const COUNT_EVERY_MS = 10_000;
+const MOST_WAITING = 1000;
+const PAGE = 50;
 
-const $ = (id) => document.getElementById(id);
-const form = $("search");
 const table = $("logs");
+const ask = latest(search);
+const askHistogram = latest(histogram);
 
 let asked = null; // {q, from, to, sort}
-let cursor = null;
-let rows = new Map(); // id -> <tbody>
-let running = null; // AbortController of the request under way
 let timer = 0;
-
-// ------------------------------------------------------------------------------------------------- the URL and the form
-
-function readUrl() {
-  const url = new URLSearchParams(location.search);
-  const from = url.get("from") ?? DEFAULT_RANGE;
-  const to = url.get("to") ?? "";
-  $("q").value = url.get("q") ?? "";
-  chooseRange(from, to);
-  $("live").checked = url.get("live") !== "0";
-  showSort(url.get("sort") === "asc" ? "asc" : "desc");
-}
-
-function chooseRange(from, to) {
-  const select = $("range");
-  select.querySelector("[data-custom]")?.remove();
-  if (to || ![...select.options].some((option) => option.value === from)) {
-    const label = to ? `${from || "the beginning"} – ${to}` : `Since ${from}`;
-    const custom = element("option", { value: from }, label);
-    custom.dataset.custom = to;
-    select.prepend(custom);
-    select.selectedIndex = 0;
-  } else select.value = from;
-}
-
-function readForm() {
-  const option = $("range").selectedOptions[0];
-  return { q: $("q").value.trim(), from: option.value, to: option.dataset.custom ?? "", sort: $("sort").dataset.order };
-}
-
-function writeUrl({ q, from, to, sort }, push) {
-  const url = new URLSearchParams();
-  if (q) url.set("q", q);
-  if (from !== DEFAULT_RANGE || to) url.set("from", from);
-  if (to) url.set("to", to);
-  if (sort === "asc") url.set("sort", sort);
-  if (!$("live").checked) url.set("live", "0");
-  const address = url.size ? `?${url}` : location.pathname;
-  const changed = String(url) !== String(new URLSearchParams(location.search));
-  history[push && changed ? "pushState" : "replaceState"](null, "", address);
-  document.title = q ? `${q} · LogSync` : "LogSync";
-}
-
-function showSort(order) {
-  $("sort").dataset.order = order;
-  $("sort").querySelector("span").textContent = order === "asc" ? "↑" : "↓";
-  $("sort").closest("th").ariaSort = order === "asc" ? "ascending" : "descending";
-  $("live").disabled = order === "asc"; // new logs come last then: nothing to see at the top
-}
+let countTimer = 0;
+let paused = false;
+let waiting = []; // logs of the tail that are not shown yet
+let frame = 0;
+let tailWorks = true; // until the server has said that it sees no logs pass
 
 // ------------------------------------------------------------------------------------------------------------- searching
 
-async function ask(parameters) {
-  running?.abort();
-  const mine = (running = new AbortController());
-  try {
-    return await search(parameters, mine.signal);
-  } finally {
-    if (running === mine) running = null;
-  }
-}
-
 async function searchNow({ push = true } = {}) {
-  clearTimeout(timer);
+  stopLive();
   asked = readForm();
   writeUrl(asked, push);
+  showControls();
   table.classList.add("waiting");
+  updateCounts();
   try {
-    replaceAll(await ask(asked));
-    showProblem(null);
+    const page = await ask({ ...asked, limit: PAGE });
+    results.replaceAll(page);
+    results.showProblem(null);
+    results.showSummary(page.took_ms);
+    results.showEmpty(asked, searchAllTime);
   } catch (error) {
     if (error.name === "AbortError") return; // a newer search took over
-    clearRows();
-    showProblem(error);
+    results.clear();
+    results.showProblem(error, asked, isLive());
   }
   table.classList.remove("waiting");
-  schedule();
+  startLive();
 }
 
-async function refresh() {
-  if (document.hidden || running) return schedule();
+async function updateCounts() {
+  clearTimeout(countTimer);
+  const { q, from, to } = asked;
+  updateFacets(asked);
   try {
-    merge(await ask(asked));
-    showProblem(null);
+    plot.show(await askHistogram({ q, from, to, split: "level", buckets: plot.buckets }));
+    $("histogram").hidden = false;
   } catch (error) {
-    if (error.name === "AbortError") return undefined;
-    showProblem(error);
+    if (error.name === "AbortError") return;
+    $("histogram").hidden = true; // the search says what is wrong
   }
-  return schedule();
+  if (isLive()) countTimer = setTimeout(() => (document.hidden || paused ? scheduleCounts() : updateCounts()), COUNT_EVERY_MS);
 }
 
-function schedule() {
-  clearTimeout(timer);
-  const mistaken = !$("problem").hidden && $("problem").dataset.status === "400"; // asking again changes nothing
-  if ($("live").checked && asked.sort === "desc" && !mistaken) timer = setTimeout(refresh, LIVE_EVERY_MS);
-}
+const scheduleCounts = () => (countTimer = setTimeout(updateCounts, COUNT_EVERY_MS));
 
 async function loadMore() {
+  if (results.cursor === null) return;
   $("more").disabled = true;
   clearTimeout(timer); // a refresh must not abort this request
   try {
-    const page = await ask({ ...asked, cursor });
-    for (const hit of page.hits) if (!rows.has(hit.id)) table.append(rowOf(hit));
-    cursor = page.cursor;
-    showProblem(null);
-    showSummary(page);
+    const page = await ask({ ...asked, limit: PAGE * 2, cursor: results.cursor });
+    results.append(page);
+    results.showProblem(null);
+    results.showSummary(page.took_ms);
   } catch (error) {
-    if (error.name !== "AbortError") showProblem(error);
+    if (error.name !== "AbortError") results.showProblem(error, asked, isLive());
   }
   $("more").disabled = false;
-  schedule();
+  if (!tail.isOpen) startLive();
 }
 
-// ------------------------------------------------------------------------------------------------------------ the answer
-
-function rowOf(hit) {
-  const row = logRow(hit, narrow);
-  rows.set(hit.id, row);
-  return row;
-}
-
-function clearRows() {
-  for (const row of rows.values()) row.remove();
-  rows = new Map();
-  cursor = null;
-  $("summary").textContent = "";
-  $("empty").hidden = $("more").hidden = true;
-}
-
-function replaceAll(page) {
-  clearRows();
-  table.append(...page.hits.map(rowOf));
-  cursor = page.cursor;
-  showSummary(page);
-}
-
-// Put what is new in its place and leave the rest alone: what the reader has opened or selected stays so.
-function merge(page) {
-  const known = page.hits.some((hit) => rows.has(hit.id));
-  if (!known || rows.size > MOST_ROWS) return replaceAll(page);
-  let previous = table.tHead;
-  for (const hit of page.hits) {
-    let row = rows.get(hit.id);
-    if (!row) {
-      row = rowOf(hit);
-      row.classList.add("new");
-      previous.after(row);
-    }
-    previous = row;
-  }
-  return showSummary(page);
-}
-
-function showSummary(page) {
-  const { value, relation } = page.total;
-  const total = `${relation === "gte" ? "at least " : ""}${count(value, "log")}`;
-  $("summary").textContent = value ? `${total} · ${rows.size.toLocaleString("en")} shown · ${page.took_ms} ms` : "";
-  $("more").hidden = cursor === null;
-  $("empty").hidden = rows.size > 0;
-  table.hidden = rows.size === 0;
-  if (rows.size === 0) $("empty").replaceChildren(...emptyState());
-}
-
-function emptyState() {
-  const title = element("h2", {}, asked.q ? "No log matches" : "No log here yet");
-  if (asked.from || asked.to) {
-    const wider = element("button", { type: "button" }, "Search all time");
-    wider.addEventListener("click", () => {
-      chooseRange("", "");
-      searchNow();
-    });
-    const label = $("range").selectedOptions[0].textContent.toLowerCase();
-    return [title, element("p", {}, `Looked at: ${label}, by the time that a log itself carries.`), wider];
-  }
-  if (asked.q) {
-    const advice = "Words are found whole: write time* for what starts so. Fields compare exactly, capitals included.";
-    return [title, element("p", {}, advice)];
-  }
-  const example = `curl -d '{"service":"auth-service","level":"ERROR","message":"boom"}' http://127.0.0.1:8081/api/logs`;
-  return [title, element("p", {}, "Send one to the collector:"), element("pre", {}, example)];
-}
-
-function showProblem(error) {
-  const box = $("problem");
-  box.hidden = error === null;
-  $("q").ariaInvalid = String(error?.status === 400);
-  if (error === null) return;
-  if (!(error instanceof Problem)) throw error;
-  table.hidden = rows.size === 0;
-  box.dataset.status = String(error.status);
-  const parts = [element("h2", {}, error.title), element("p", {}, error.detail)];
-  if (error.column) {
-    const characters = Array.from(asked.q); // columns count characters, strings count UTF-16 units
-    const at = error.column - 1;
-    const marked = element("mark", {}, characters[at] ?? " ");
-    const line = [characters.slice(0, at).join(""), marked, characters.slice(at + 1).join("")];
-    parts.splice(1, 0, element("pre", { ariaLabel: `column ${error.column}` }, ...line));
-  }
-  if (error.hint) parts.push(element("p", { className: "hint" }, error.hint));
-  const again = $("live").checked && asked.sort === "desc" && error.status !== 400;
-  if (again) parts.push(element("p", { className: "hint" }, "Trying again every 2 seconds."));
-  box.replaceChildren(...parts);
+function searchAllTime() {
+  chooseRange("", "");
+  searchNow();
 }
 
 function narrow(condition) {
@@ -230,37 +101,197 @@ function narrow(condition) {
   searchNow();
 }
 
+function zoom(from, to) {
+  chooseRange(new Date(from).toISOString(), new Date(to).toISOString());
+  searchNow();
+}
+
+function zoomOut() {
+  const { from, to } = plot.data ?? {};
+  if (from === undefined) return;
+  const more = Math.max(500, (to - from) / 2);
+  if (to + more >= Date.now()) chooseRange(new Date(from - more * 2).toISOString(), "");
+  else chooseRange(new Date(from - more).toISOString(), new Date(to + more).toISOString());
+  searchNow();
+}
+
+// ------------------------------------------------------------------------------------------------------------------ live
+
+const isLive = () => $("live").checked && canBeLive(asked);
+
+const tail = new Tail(
+  (log) => {
+    waiting.push(log);
+    if (waiting.length > MOST_WAITING) waiting.shift();
+    if (!frame) frame = requestAnimationFrame(showWaiting);
+  },
+  ({ logs, at_least: atLeast, reason }) => {
+    if (reason === "unknown") return void refresh(); // the search has what passed meanwhile
+    $("skipped").textContent = `${atLeast ? "at least " : ""}${count(logs, "log")} came too quickly to be shown here`;
+    $("skipped").hidden = logs === 0;
+  },
+  () => {
+    tailWorks = false;
+    startLive();
+  },
+);
+
+// New logs would push away what is being read: below the top, they wait until they are asked for.
+const holds = () => paused || scrollY > 200;
+
+function showWaiting() {
+  frame = 0;
+  if (waiting.length && !holds()) {
+    if (results.insertNew(waiting.splice(0))) {
+      results.showSummary();
+      results.showEmpty(asked, searchAllTime);
+    }
+  }
+  $("arrived").hidden = !waiting.length;
+  $("arrived").textContent = `${count(waiting.length, "new log")} ↑`;
+}
+
+function stopLive() {
+  clearTimeout(timer);
+  clearTimeout(countTimer);
+  tail.close();
+  tail.last = "";
+  waiting = [];
+  setPaused(false);
+  $("arrived").hidden = $("skipped").hidden = true;
+}
+
+function startLive() {
+  clearTimeout(timer);
+  const mistaken = !$("problem").hidden && $("problem").dataset.status === "400"; // asking again changes nothing
+  if (!isLive() || mistaken) return;
+  const broken = !$("problem").hidden;
+  if (tailWorks && !broken) {
+    tail.open(asked.q);
+    timer = setTimeout(refresh, LIVE_EVERY_MS); // what passed between the search and the tail
+  } else timer = setTimeout(refresh, LIVE_EVERY_MS);
+}
+
+async function refresh() {
+  if (!isLive()) return;
+  if (document.hidden || ask.isRunning() || paused) return void again();
+  const broken = !$("problem").hidden;
+  try {
+    const page = await ask({ ...asked, limit: PAGE });
+    if (scrollY > 200 && results.size() > 0) return void again(); // nothing moves under the reader
+    results.merge(page);
+    results.showProblem(null);
+    results.showSummary(page.took_ms);
+    results.showEmpty(asked, searchAllTime);
+    if (broken) {
+      updateCounts();
+      return void startLive();
+    }
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    results.showProblem(error, asked, isLive());
+  }
+  again();
+}
+
+function again() {
+  clearTimeout(timer);
+  if (!tail.isOpen) timer = setTimeout(refresh, LIVE_EVERY_MS);
+}
+
+function setPaused(wanted) {
+  paused = wanted;
+  $("pause").textContent = paused ? "▶ Go on" : "❚❚ Pause";
+  $("pause").ariaPressed = String(paused);
+  if (!paused) showWaiting();
+}
+
 // ---------------------------------------------------------------------------------------------------------------- wiring
 
-form.addEventListener("submit", (event) => {
+function showControls() {
+  $("live").disabled = !canBeLive(asked);
+  $("pause").hidden = !isLive();
+  const { q, from, to, sort } = asked;
+  const fields = ["@timestamp", ...columns].join(",");
+  $("export-ndjson").href = address("api/logs/export", { q, from, to, sort });
+  $("export-csv").href = address("api/logs/export", { q, from, to, sort, format: "csv", fields });
+}
+
+function openCustom() {
+  const { from, to } = readForm();
+  const [start, end] = [timeOf(from), timeOf(to || "now")];
+  $("custom-from").value = inputTime(Number.isNaN(start) ? Date.now() - 3_600_000 : start);
+  $("custom-to").value = to && !Number.isNaN(end) ? inputTime(end) : "";
+  $("custom").showModal();
+}
+
+function columnsChanged() {
+  results.redraw();
+  writeUrl(asked, false);
+  showControls();
+}
+
+const actions = { narrow, addColumn, showContext };
+const plot = new Histogram($("histogram"), zoom);
+results.startResults(actions);
+startTheme();
+startFacets(narrow);
+startColumns(columnsChanged, () => asked);
+startCompletion(() => ({ from: readForm().from, to: readForm().to }));
+startSaved(() => asked);
+startKeys({ showContext, toggleLive: () => $("live").click(), togglePause: () => isLive() && setPaused(!paused) });
+
+$("search").addEventListener("submit", (event) => {
   event.preventDefault();
   searchNow();
 });
-$("range").addEventListener("change", () => searchNow());
+$("range").addEventListener("change", () => (wantsCustom() ? openCustom() : searchNow()));
+$("custom").addEventListener("close", () => {
+  if ($("custom").returnValue !== "ok" || !$("custom-from").value) return;
+  const end = $("custom-to").value;
+  chooseRange(new Date($("custom-from").value).toISOString(), end ? new Date(end).toISOString() : "");
+  searchNow();
+});
 $("sort").addEventListener("click", () => {
   showSort($("sort").dataset.order === "asc" ? "desc" : "asc");
   searchNow();
 });
 $("live").addEventListener("change", () => {
   writeUrl(asked, false);
-  schedule();
+  stopLive();
+  showControls();
+  if (isLive()) {
+    refresh();
+    startLive();
+    scheduleCounts();
+  }
 });
+$("pause").addEventListener("click", () => setPaused(!paused));
+$("arrived").addEventListener("click", () => {
+  scrollTo({ top: 0 });
+  setPaused(false);
+});
+addEventListener("scroll", () => waiting.length && !frame && (frame = requestAnimationFrame(showWaiting)), { passive: true });
 $("more").addEventListener("click", loadMore);
+$("zoom-out").addEventListener("click", zoomOut);
+$("help-open").addEventListener("click", () => $("help").showModal());
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // beside it
+}
+for (const menu of document.querySelectorAll(".menu")) {
+  document.addEventListener("click", (event) => !menu.contains(event.target) && (menu.open = false));
+}
 addEventListener("popstate", () => {
   readUrl();
+  drawHead();
   searchNow({ push: false });
 });
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && asked && $("live").checked && asked.sort === "desc") refresh();
-});
-addEventListener("keydown", (event) => {
-  if (event.key === "/" && !/^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) {
-    event.preventDefault();
-    $("q").select();
-  }
+  if (!document.hidden && asked && isLive() && !tail.isOpen) refresh();
 });
 
-if (matchMedia("(max-width: 1000px)").matches) $("rates").open = false;
+if (matchMedia("(max-width: 1000px)").matches) $("rates").open = $("facets").open = false;
 readUrl();
+drawHead();
 searchNow({ push: false });
 startRates(narrow);

@@ -1,95 +1,71 @@
 // One log as a <tbody>: a row to scan, and below it, once opened, every field of the stored document.
 
-import { condition, element, localTime, visible } from "./text.js";
+import { details } from "./details.js";
+import { columns } from "./state.js";
+import { button, element, localTime, marked, shortName, valueOf, visible } from "./text.js";
 
 const LEVELS = new Set(["trace", "debug", "info", "notice", "warn", "error", "critical", "fatal"]);
-// Kept in the document but not indexed, or not of the document at all: no filter can be made of them.
-const NOT_SEARCHABLE = /^(index|event\.original|@timestamp|log\.syslog\.structured_data(\..*)?)$/;
-const LONGEST_FILTER = 256;
+const CLASSES = { "log.level": "level", "service.name": "service", message: "message" };
+const LONGEST_CELL = 2000;
 
-// narrow(condition) is called when the reader asks for a value only, or for all but it.
-export function logRow(hit, narrow) {
+// ranges: field -> where the query's words are. act: what the details' buttons do.
+export function logRow(hit, ranges, act) {
   const level = hit.log?.level ?? "";
   const body = element("tbody", { className: `log ${LEVELS.has(level) ? level : "other"}` });
-  const { date, time } = localTime(hit["@timestamp"]);
-  const toggle = element("button", { type: "button", className: "toggle", ariaExpanded: "false" });
-  toggle.setAttribute("aria-label", "Show all fields");
-  const when = element("time", { dateTime: hit["@timestamp"] ?? "", title: hit["@timestamp"] ?? "" });
-  if (date) when.append(element("span", { className: "date" }, date), " ");
-  when.append(time);
-  const row = element(
-    "tr",
-    { className: "line" },
-    element("td", { className: "time" }, toggle, when),
-    element("td", { className: "level" }, element("span", {}, visible(String(level)) || "–")),
-    element("td", { className: "service" }, element("bdi", {}, visible(String(hit.service?.name ?? "")) || "–")),
-    element("td", { className: "message" }, element("bdi", {}, visible(summary(hit)))),
-  );
-  row.addEventListener("click", (event) => {
+  body.hit = hit;
+  body.ranges = ranges ?? {};
+  body.act = act;
+  const line = element("tr", { className: "line" });
+  line.addEventListener("click", (event) => {
     const selecting = String(getSelection()) && event.target.closest("button") === null;
-    if (!selecting) setOpen(body, toggle, hit, narrow, toggle.ariaExpanded !== "true");
+    if (!selecting) toggle(body);
   });
-  body.append(row);
+  body.append(line);
+  fill(body);
   return body;
 }
 
-function summary(hit) {
+// Draw the cells anew, for other columns.
+export function fill(body) {
+  const { hit, ranges } = body;
+  const { date, time } = localTime(hit["@timestamp"]);
+  const when = element("time", { dateTime: hit["@timestamp"] ?? "", title: hit["@timestamp"] ?? "" });
+  if (date) when.append(element("span", { className: "date" }, date), " ");
+  when.append(time);
+  const opener = button("", { className: "toggle", ariaExpanded: String(body.classList.contains("open")) }, () => {});
+  opener.setAttribute("aria-label", "Show all fields");
+  const cells = columns.map((field) => cell(hit, field, ranges));
+  body.rows[0].replaceChildren(element("td", { className: "time" }, opener, when), ...cells);
+  const opened = body.rows[1];
+  if (opened) opened.cells[0].colSpan = columns.length + 1;
+}
+
+function cell(hit, field, ranges) {
+  const text = field === "message" ? summary(hit) : valueOf(hit, field);
+  const shown = text.length > LONGEST_CELL ? `${text.slice(0, LONGEST_CELL)}…` : text;
+  const where = field === "message" && hit.message === undefined ? [] : ranges[field];
+  const kind = CLASSES[field] ?? "value";
+  // A level has its colour already.
+  const nodes = kind === "level" ? marked(shown) : marked(shown, where);
+  const inside = element(kind === "level" ? "span" : "bdi", {}, ...(shown ? nodes : ["–"]));
+  const made = element("td", { className: kind }, inside);
+  if (kind === "value" || kind === "service") made.title = visible(shown);
+  if (kind === "value") made.dataset.label = shortName(field);
+  return made;
+}
+
+export function summary(hit) {
   const text = hit.message ?? hit.error?.message ?? hit.event?.original ?? "";
   return (Array.isArray(text) ? text.join(" ") : String(text)).trimEnd();
 }
 
-function setOpen(body, toggle, hit, narrow, open) {
-  toggle.ariaExpanded = String(open);
+export function toggle(body, open = !body.classList.contains("open")) {
+  body.rows[0].querySelector(".toggle").ariaExpanded = String(open);
   body.classList.toggle("open", open);
-  if (open && body.rows.length === 1) body.append(details(hit, narrow)); // made when first looked at
+  if (open && body.rows.length === 1) {
+    // Made when first looked at.
+    const inside = element("td", { colSpan: columns.length + 1 }, ...details(body.hit, body.ranges, body.act));
+    body.append(element("tr", { className: "details" }, inside));
+  }
   if (body.rows.length > 1) body.rows[1].hidden = !open;
-}
-
-function details(hit, narrow) {
-  const fields = element("dl", { className: "fields" });
-  for (const [name, value] of flat(hit)) {
-    const term = element("dt", {}, element("bdi", {}, visible(name)));
-    const text = element("bdi", {}, visible(value));
-    const description = element("dd", {}, text);
-    if (!NOT_SEARCHABLE.test(name) && value !== "" && value.length <= LONGEST_FILTER) {
-      const made = condition(name, value);
-      description.append(
-        filter("only", `Only logs with ${name} like this`, () => narrow(made)),
-        filter("without", `Only logs without this ${name}`, () => narrow(`-${made}`)),
-      );
-    }
-    fields.append(term, description);
-  }
-  const link = new URLSearchParams({ q: `id:${hit.id}`, from: "" });
-  const tools = element("p", { className: "tools" }, element("a", { href: `?${link}` }, "Link to this log"));
-  if (navigator.clipboard) {
-    const copy = element("button", { type: "button" }, "Copy as JSON");
-    copy.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(JSON.stringify(hit, null, 2));
-      copy.textContent = "Copied";
-    });
-    tools.append(copy);
-  }
-  return element("tr", { className: "details" }, element("td", { colSpan: 4 }, fields, tools));
-}
-
-function filter(label, title, act) {
-  const button = element("button", { type: "button", className: "filter", title: visible(title) }, label);
-  button.addEventListener("click", act);
-  return button;
-}
-
-// [dotted name, text] of every value, message first; a list gives one entry for each of its elements.
-function flat(hit) {
-  const found = [];
-  const walk = (name, value) => {
-    if (Array.isArray(value)) value.forEach((item) => walk(name, item));
-    else if (value !== null && typeof value === "object") {
-      for (const [key, inner] of Object.entries(value)) walk(name ? `${name}.${key}` : key, inner);
-    } else found.push([name, String(value)]);
-  };
-  const { id: _, ...document } = hit; // it is event.id once more
-  walk("", document);
-  const rank = ([name]) => (name === "message" ? 0 : name.startsWith("error.") ? 1 : name === "event.original" ? 3 : 2);
-  return found.sort((a, b) => rank(a) - rank(b) || (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
 }
