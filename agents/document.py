@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from logsync_streams.events import Event, iso_time
-from logsync_streams.words import words, words_field
+from logsync_streams.words import searched_words
 
 _ingested = lru_cache(maxsize=64)(iso_time)  # all events of a record were received at one time
 _NOTHING: dict[str, Any] = {}
@@ -30,27 +30,7 @@ def document(event: Event, dataset: str, *, keep_original: bool) -> bytes:
         shown = iso_time(timestamp)
     except ValueError:
         shown = about["ingested"]  # no calendar has the sender's time; it stays in event.original
-    message = fields.get("message")
-    searched: dict[str, str] = {}
-    if message:
-        extra = words_field(message)
-        if extra is not None:
-            searched["message"] = extra
-    error = fields.get("error")
-    if error:
-        searched |= _error_words(error)
+    searched = searched_words(fields)
     if searched:
         fields.setdefault("logsync", {})["words"] = searched
     return orjson.dumps({"event": about, "@timestamp": shown, **fields})
-
-
-def _error_words(error: dict[str, Any]) -> dict[str, str]:
-    found = {}
-    for name in ("type", "message", "stack_trace"):
-        text = error.get(name)
-        if isinstance(text, str) and text:
-            # error.type is a keyword: its words are nowhere else.
-            extra = " ".join(words(text)) if name == "type" else words_field(text)
-            if extra is not None:
-                found[f"error_{name}"] = extra
-    return found

@@ -12,6 +12,8 @@ the second field is left out. ADR 0004.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 # Analysers cut tokens at 255 characters; we cut there too, so that all stores agree.
 MAX_WORD_LENGTH = 255
@@ -49,3 +51,29 @@ def words_field(text: str) -> str | None:
 
 
 _LONG_WORD = re.compile(rf"[^ ]{{{MAX_WORD_LENGTH + 1}}}")
+
+
+def searched_words(fields: Mapping[str, Any]) -> dict[str, str]:
+    """What a document's `logsync.words` holds: made from its texts, so that it can be left out and made again."""
+    searched: dict[str, str] = {}
+    message = fields.get("message")
+    if message:
+        extra = words_field(message)
+        if extra is not None:
+            searched["message"] = extra
+    error = fields.get("error")
+    if error:
+        searched |= _error_words(error)
+    return searched
+
+
+def _error_words(error: dict[str, Any]) -> dict[str, str]:
+    found = {}
+    for name in ("type", "message", "stack_trace"):
+        text = error.get(name)
+        if isinstance(text, str) and text:
+            # error.type is a keyword: its words are nowhere else.
+            extra = " ".join(words(text)) if name == "type" else words_field(text)
+            if extra is not None:
+                found[f"error_{name}"] = extra
+    return found

@@ -300,6 +300,24 @@ class IndexInfo:
     write_blocked: bool
 
 
+class Stored(NamedTuple):
+    """A stored document as one JSON object on one line, without the fields that only serve the search: they are made
+    from the others, and a store need not keep them.
+    """
+
+    id: str
+    body: bytes
+
+
+class Portion(NamedTuple):
+    """How many documents of an index have these three values; "" for none, or for one too long to be indexed."""
+
+    service: str
+    level: str
+    environment: str
+    documents: int
+
+
 class IndexAdmin(Protocol):
     """Makes, looks at and removes indices; nothing else in the product does. All calls can be repeated.
 
@@ -320,6 +338,17 @@ class IndexAdmin(Protocol):
 
     async def indices(self) -> list[IndexInfo]:
         """All indices of ours, by name."""
+        ...
+
+    async def portions(self, index: str) -> list[Portion]:
+        """What an index is made of, in order of the values; the sum is its documents (refreshed state)."""
+        ...
+
+    async def scan(self, index: str, after: str = "", limit: int = 500) -> list[Stored]:
+        """The first `limit` documents of one index with an id above `after`, by id; for an index that is blocked.
+
+        Each page is asked for alone, so that a scan of any size needs the memory of one page.
+        """
         ...
 
     async def block_writes(self, index: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from logsync_streams.storage import values
-from logsync_streams.storage.api import Cursor, Hit, Outcome, Reaction
+from logsync_streams.storage.api import Cursor, Hit, Outcome, Reaction, Stored
 from logsync_streams.storage.naming import IndexName, parse_index
 
 ALIAS_MISSING = "alias_missing"
@@ -39,6 +39,13 @@ def without_words(document: dict[str, Any]) -> dict[str, Any]:
             {"logsync": left} if left else {}
         )
     return document
+
+
+def stored(id: str, body: bytes) -> Stored:
+    """The answer of a scan for a document as it was written."""
+    if b'"words"' not in body:
+        return Stored(id, body)
+    return Stored(id, orjson.dumps(without_words(orjson.loads(body))))
 
 
 def event_alias(target: str) -> IndexName:

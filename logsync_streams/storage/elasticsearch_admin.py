@@ -10,7 +10,8 @@ from urllib.parse import quote
 from elastic_transport import TransportError
 
 from logsync_streams.errors import ConfigurationError
-from logsync_streams.storage.api import IndexInfo
+from logsync_streams.storage import elasticsearch_scan
+from logsync_streams.storage.api import IndexInfo, Portion, Stored
 from logsync_streams.storage.documents import event_alias
 from logsync_streams.storage.elasticsearch_client import Answer, Connection
 from logsync_streams.storage.elasticsearch_errors import unavailable
@@ -104,6 +105,12 @@ class ElasticsearchAdmin:
                 )
             )
         return found
+
+    async def portions(self, index: str) -> list[Portion]:
+        return await elasticsearch_scan.portions(self._connection, index)
+
+    async def scan(self, index: str, after: str = "", limit: int = 500) -> list[Stored]:
+        return await elasticsearch_scan.scan(self._connection, index, after, limit)
 
     async def block_writes(self, index: str) -> None:
         await self._demand("PUT", f"/{_quoted(index)}/_block/write", None, allowed=_MISSING)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from logsync_streams.errors import ConfigurationError, Unavailable
-from logsync_streams.storage.api import Document, IndexInfo, Outcome, Reaction
+from logsync_streams.storage.api import Document, IndexInfo, Outcome, Portion, Reaction, Stored
 from logsync_streams.storage.documents import alias_missing, event_alias
 from logsync_streams.storage.embedded_index import IndexFolder, fsync_folder
 from logsync_streams.storage.embedded_reader import EmbeddedReader
@@ -95,6 +95,14 @@ class EmbeddedStore(EmbeddedReader):
 
         return await self._in_thread(self._changing, look)
 
+    async def portions(self, index: str) -> list[Portion]:
+        asked = self._in_thread(self._readers, lambda: [one.portions() for one in self._named(index)])
+        return [portion for portions in await asked for portion in portions]
+
+    async def scan(self, index: str, after: str = "", limit: int = 500) -> list[Stored]:
+        asked = self._in_thread(self._readers, lambda: [one.scan(after, limit) for one in self._named(index)])
+        return [stored for found in await asked for stored in found]
+
     async def block_writes(self, index: str) -> None:
         def block() -> None:
             for one in self._folders():
@@ -139,6 +147,10 @@ class EmbeddedStore(EmbeddedReader):
     def _generations(self, alias: str) -> list[IndexFolder]:
         """The indices behind a write alias, oldest first."""
         return sorted((one for one in self._folders() if one.name.alias == alias), key=lambda one: one.name.generation)
+
+    def _named(self, index: str) -> list[IndexFolder]:
+        """The index of this name, or none."""
+        return [one for one in self._folders() if str(one.name) == index]
 
     def _make(self, name: IndexName) -> None:
         being_made = self._folder / f"{_NEW}{name}"

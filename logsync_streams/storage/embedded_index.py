@@ -11,11 +11,13 @@ import orjson
 import tantivy
 
 from logsync_streams.storage import values
-from logsync_streams.storage.api import Cursor, FacetsRequest, HistogramRequest, SearchRequest
+from logsync_streams.storage.api import Cursor, FacetsRequest, HistogramRequest, Portion, SearchRequest, Stored
 from logsync_streams.storage.counting import facet_type
+from logsync_streams.storage.documents import stored
 from logsync_streams.storage.embedded_query import Translator, all_of
 from logsync_streams.storage.embedded_schema import (
     BODY,
+    ID_COLUMNS,
     KEYWORDS,
     PLACE,
     REQUIRED,
@@ -27,6 +29,8 @@ from logsync_streams.storage.embedded_schema import (
 )
 from logsync_streams.storage.mapping import FieldType
 from logsync_streams.storage.naming import IndexName
+from logsync_streams.storage.portions import FIELDS as PORTION_FIELDS
+from logsync_streams.storage.portions import ordered
 
 _META = "meta.json"
 # Beside Tantivy's files, which leave others alone.
@@ -170,6 +174,43 @@ class IndexFolder:
         query = Translator(self.tantivy.schema, self.known, searcher).ids(ids)
         addresses = [address for _, address in searcher.search(query, len(ids)).hits]
         return {place.id for place in _places(searcher, addresses)}
+
+    def scan(self, after: str, limit: int) -> list[Stored]:
+        """The first `limit` documents with an id above `after`, by id."""
+        searcher = self.searcher()
+        translator = Translator(self.tantivy.schema, self.known, searcher)
+        addresses = _first(searcher, translator, translator.beyond_id(after), limit, True, ID_COLUMNS)
+        places = _places(searcher, addresses)
+        found = [stored(place.id, searcher.doc(at)[BODY][0]) for place, at in zip(places, addresses, strict=True)]
+        return sorted(found)
+
+    def portions(self) -> list[Portion]:
+        """What the index is made of."""
+        searcher = self.searcher()
+        translator = Translator(self.tantivy.schema, self.known, searcher)
+        counts: dict[tuple[str, str, str], int] = {}
+
+        def split(matching: tantivy.Query, values_before: tuple[str, ...], fields: tuple[str, ...]) -> None:
+            number: int = searcher.search(matching, 1).count  # type: ignore[attr-defined] # left out of tantivy.pyi
+            if not number:
+                return
+            if not fields:
+                counts[values_before] = number  # type: ignore[index]  # as many values as fields: three
+                return
+            field, *others = fields
+            start = keyword_term(field, "")
+            without = translator.without(start)
+            split(all_of([matching, without]), (*values_before, ""), tuple(others))
+            for term, count in searcher.terms_with_prefix(KEYWORDS, start, filter_query=matching, limit=_MOST_VALUES):
+                if count:
+                    split(
+                        all_of([matching, translator.keyword(term)]),
+                        (*values_before, term[len(start) :]),
+                        tuple(others),
+                    )
+
+        split(tantivy.Query.all_query(), (), PORTION_FIELDS)
+        return ordered(counts)
 
     def _meta_stamp(self) -> tuple[int, int, int]:
         status = (self.path / _META).stat()

@@ -11,6 +11,7 @@ import tantivy
 from logsync_streams.storage import evaluate, values
 from logsync_streams.storage.api import All, And, Cursor, Equals, Exists, Not, Or, Prefix, Query, Range, Text
 from logsync_streams.storage.embedded_schema import (
+    ID_COLUMNS,
     KEYWORDS,
     PLACE,
     PRESENT,
@@ -67,10 +68,24 @@ class Translator:
 
     def beyond(self, cursor: Cursor, *, upwards: bool) -> tantivy.Query:
         """What comes after the cursor's place in the order: lexicographic over the columns."""
-        place = (cursor.timestamp, *split_id(cursor.id))
+        return self._beyond(PLACE, (cursor.timestamp, *split_id(cursor.id)), upwards)
+
+    def beyond_id(self, id: str) -> tantivy.Query:
+        """Documents with an id above this one; "" is below all."""
+        return self._beyond(ID_COLUMNS, split_id(id), True) if id else _EVERYTHING()
+
+    def keyword(self, term: str) -> tantivy.Query:
+        """Documents with this term among the keywords."""
+        return self._term(KEYWORDS, term)
+
+    def without(self, start: str) -> tantivy.Query:
+        """Documents with no keyword that starts so."""
+        return tantivy.Query.boolean_query([(_MUST, _EVERYTHING()), (_NOT, self._starting(KEYWORDS, start))])
+
+    def _beyond(self, columns: tuple[str, ...], place: tuple[int, ...], upwards: bool) -> tantivy.Query:
         cases = []
-        for depth, column in enumerate(PLACE):
-            equal = [self.column(name, place[i]) for i, name in enumerate(PLACE[:depth])]
+        for depth, column in enumerate(columns):
+            equal = [self.column(name, place[i]) for i, name in enumerate(columns[:depth])]
             low, high = (place[depth], None) if upwards else (None, place[depth])
             cases.append(all_of([*equal, self._numbers(column, low, high, False, False)]))
         return any_of(cases)

@@ -24,7 +24,8 @@ PRESENT = "present"
 TIME = "@timestamp"
 ID_HIGH, ID_LOW, ID_INDEX = "id.high", "id.low", "id.index"
 # The columns of the order, most significant first.
-PLACE = (TIME, ID_HIGH, ID_LOW, ID_INDEX)
+ID_COLUMNS = (ID_HIGH, ID_LOW, ID_INDEX)
+PLACE = (TIME, *ID_COLUMNS)
 # Without these an index cannot be read at all; the others may be missing in one that an older version made.
 REQUIRED = frozenset({BODY, KEYWORDS, PRESENT, *PLACE})
 

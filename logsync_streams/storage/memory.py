@@ -20,8 +20,10 @@ from logsync_streams.storage.api import (
     IndexInfo,
     Outcome,
     Page,
+    Portion,
     Query,
     SearchRequest,
+    Stored,
 )
 from logsync_streams.storage.counting import (
     bucket_start,
@@ -31,9 +33,18 @@ from logsync_streams.storage.counting import (
     filled,
     ranked,
 )
-from logsync_streams.storage.documents import alias_missing, event_alias, hit, read_body, unreadable, write_blocked
+from logsync_streams.storage.documents import (
+    alias_missing,
+    event_alias,
+    hit,
+    read_body,
+    stored,
+    unreadable,
+    write_blocked,
+)
 from logsync_streams.storage.evaluate import compiled
 from logsync_streams.storage.naming import IndexName
+from logsync_streams.storage.portions import counted_portions
 
 
 @dataclass
@@ -144,6 +155,14 @@ class MemoryStore:
             IndexInfo(index.name, len(index.documents), sum(map(len, index.documents.values())), index.write_blocked)
             for _, index in sorted(self._indices.items())
         ]
+
+    async def portions(self, index: str) -> list[Portion]:
+        held = self._indices[index].documents if index in self._indices else {}
+        return counted_portions(read_body(body)[0] for body in held.values())
+
+    async def scan(self, index: str, after: str = "", limit: int = 500) -> list[Stored]:
+        held = self._indices[index].documents if index in self._indices else {}
+        return [stored(id, held[id]) for id in sorted(held) if id > after][:limit]
 
     async def block_writes(self, index: str) -> None:
         if index in self._indices:
