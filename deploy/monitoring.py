@@ -7,6 +7,7 @@ no service of theirs is started.
 from __future__ import annotations
 
 import fcntl
+import os
 import pwd
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ PACKAGES = {
     "amtool": "prometheus-alertmanager",
 }
 _FETCH_SECONDS = 300
+_DEFAULT_TEMPLATES = Path("/usr/share/prometheus/alertmanager/default.tmpl")
 
 
 def tool(name: str) -> Path:
@@ -61,6 +63,21 @@ def _unpack(package: str, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
     shutil.rmtree(downloads, ignore_errors=True)
+
+
+def _with_shared_files(program: Path) -> list[str]:
+    """The program, in a view of the file system of its own where it finds the templates that its package installs.
+
+    Debian's Alertmanager wants them at a fixed place; unpacked into the cache they are elsewhere.
+    """
+    if _DEFAULT_TEMPLATES.exists():
+        return [str(program)]
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        raise MissingTool("prometheus-alertmanager is needed and was not found: install it")
+    rights = [] if os.geteuid() == 0 else ["--map-root-user"]
+    script = 'mount -t overlay overlay -o "lowerdir=$0:/usr/share" /usr/share && exec "$@"'
+    return [unshare, "--mount", *rights, "sh", "-c", script, str(program.parents[1] / "share"), str(program)]
 
 
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -118,7 +135,7 @@ class AlertmanagerServer(_Monitoring):
     def _command(self) -> tuple[list[str], dict[str, str], pwd.struct_passwd | None]:
         return (
             [
-                str(tool("prometheus-alertmanager")),
+                *_with_shared_files(tool("prometheus-alertmanager")),
                 f"--config.file={self.config_path}",
                 f"--storage.path={self.folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{self.port}",
