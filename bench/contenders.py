@@ -40,18 +40,22 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """name: in the table. form: what its topic holds. identity: under which ids it stores. version: asked once."""
+    """name: in the table. form: what its topic holds. identity: under which ids it stores. version: asked once.
+    one_broken_in: so many of its events have one among them that cannot be read; 0 for none.
+    """
 
     name: str
     form: Form
     identity: Identity
     command: Callable[[Place], Command]
     version: Callable[[], str]
+    one_broken_in: int = 0
 
 
-def ours(form: Form) -> Contender:
+def ours(form: Form, *, one_broken_in: int = 0) -> Contender:
     """The worker with roles process and index, everything on but the query API."""
-    return Contender("LogSync Streams", form, "event", _worker, _our_version)
+    name = f"LogSync Streams, 1 in {one_broken_in} broken" if one_broken_in else "LogSync Streams"
+    return Contender(name, form, "event", _worker, _our_version, one_broken_in)
 
 
 def hand_loop(form: Form) -> Contender:

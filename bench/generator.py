@@ -49,24 +49,30 @@ _MAX_MESSAGE = 2000
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What must arrive: events sent, those that the default filter rule drops, and the sum over the others' ids."""
+    """What must arrive: events sent, those that the default filter rule drops, those that cannot be read, and the sum
+    over the others' ids.
+    """
 
     sent: int
     filtered: int
     checksum: int
+    dead: int = 0
 
     @property
     def kept(self) -> int:
-        return self.sent - self.filtered
+        return self.sent - self.filtered - self.dead
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """One event: its JSON as sent, its own id (`metadata.request_id`), and whether the filter drops it."""
+    """One event: its JSON as sent, its own id (`metadata.request_id`), whether the filter drops it, whether it is
+    broken and cannot be read.
+    """
 
     data: bytes
     request_id: str
     filtered: bool
+    broken: bool = False
 
 
 def events(number: int, *, seed: int, now_ms: int) -> Iterator[Generated]:
@@ -101,6 +107,15 @@ def events(number: int, *, seed: int, now_ms: int) -> Iterator[Generated]:
         yield Generated(orjson.dumps(body), request_id, level == "DEBUG" and environment == "production")
 
 
+def with_broken(generated: Iterable[Generated], *, one_in: int) -> Iterator[Generated]:
+    """The same events, one in so many of them cut in the middle of its JSON."""
+    for position, event in enumerate(generated):
+        if position % one_in == one_in // 2:
+            yield Generated(event.data[: len(event.data) // 2], event.request_id, filtered=False, broken=True)
+        else:
+            yield event
+
+
 def envelopes(generated: Sequence[Generated], *, seed: int, now_ms: int, size: int = MAX_EVENTS) -> Iterator[Envelope]:
     """The events in envelopes of `size`, as the HTTP door makes them of NDJSON requests; ids follow the seed."""
     chance = random.Random(seed ^ 0x656E76)
@@ -117,15 +132,17 @@ def envelopes(generated: Sequence[Generated], *, seed: int, now_ms: int, size: i
 
 def expected(generated: Iterable[Generated], ids: Iterable[str]) -> Expected:
     """What must arrive of these events, when `ids` are the ids under which they are stored, in the same order."""
-    sent = filtered = 0
+    sent = filtered = dead = 0
     kept = []
     for event, stored_id in zip(generated, ids, strict=True):
         sent += 1
-        if event.filtered:
+        if event.broken:
+            dead += 1
+        elif event.filtered:
             filtered += 1
         else:
             kept.append(stored_id)
-    return Expected(sent, filtered, checksum(kept))
+    return Expected(sent, filtered, checksum(kept), dead)
 
 
 def checksum(ids: Iterable[str]) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from bench.generator import Expected, Generated, envelopes, events, expected
+from bench.generator import Expected, Generated, envelopes, events, expected, with_broken
 from logsync_streams.envelope import encode
 from logsync_streams.events import event_id, foreign_record_id
 from logsync_streams.topics import Topic
@@ -36,6 +36,10 @@ class Traffic:
     @classmethod
     def make(cls, number: int, *, seed: int, now_ms: int) -> Traffic:
         return cls(list(events(number, seed=seed, now_ms=now_ms)), seed, now_ms)
+
+    def with_broken(self, one_in: int) -> Traffic:
+        """The same traffic, one event in so many of it broken."""
+        return replace(self, events=list(with_broken(self.events, one_in=one_in)))
 
 
 async def create(bootstrap: str, topics: Sequence[Topic]) -> None:

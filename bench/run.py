@@ -86,9 +86,10 @@ def run(bench: Bench, contender: Contender, number: int) -> Run:
 
 def _measured(bench: Bench, contender: Contender, place: Place, process: subprocess.Popen[bytes]) -> Run:
     time.sleep(_SETTLE_SECONDS)  # the warm-up's commits
+    traffic = bench.traffic.with_broken(contender.one_broken_in) if contender.one_broken_in else bench.traffic
     with _frozen(process.pid):
         standin(bench.standin_port, "reset", b"{}")
-        expected = asyncio.run(put(bench.bootstrap, place.topic, bench.traffic, contender.form, contender.identity))
+        expected = asyncio.run(put(bench.bootstrap, place.topic, traffic, contender.form, contender.identity))
         before = measure.tree(process.pid)
         begin = time.monotonic()
     _wait(bench, process, expected.kept, _RUN_SECONDS, contender.name)
@@ -110,7 +111,9 @@ def _verify(name: str, expected: Expected, stats: dict[str, Any]) -> None:
     told = {"stored": stats["stored"], "twice": stats["duplicates"], "checksum": stats["checksum"]}
     wanted = {"stored": expected.kept, "twice": 0, "checksum": expected.checksum}
     if told != wanted:
-        raise RunFailed(f"{name}: sent {expected.sent}, filtered {expected.filtered}; wanted {wanted}, found {told}")
+        raise RunFailed(
+            f"{name}: sent {expected.sent}, filtered {expected.filtered}, broken {expected.dead}; {wanted} != {told}"
+        )
 
 
 def _wait(bench: Bench, process: subprocess.Popen[bytes], stored: int, seconds: float, what: str) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 import orjson
 import pytest
 
-from bench.generator import SERVICES, checksum, envelopes, events, expected
+from bench.generator import SERVICES, checksum, envelopes, events, expected, with_broken
 from logsync_streams.envelope import MAX_BYTES, MAX_EVENTS, encode
 from logsync_streams.events import EVENT_ID_LENGTH
 
@@ -85,3 +85,17 @@ def test_what_must_arrive_is_what_the_filter_leaves(made):
     assert found.sent == NUMBER
     assert found.kept == len(kept)
     assert found.checksum == checksum(kept)
+
+
+def test_broken_events_are_expected_in_the_dead_letters_and_the_others_stay_as_they_are():
+    tame = list(events(3000, seed=1, now_ms=NOW_MS))
+    spoiled = list(with_broken(tame, one_in=1000))
+    ids = [f"{i}" for i in range(3000)]
+    there = expected(spoiled, ids)
+
+    assert [500, 1500, 2500] == [i for i, event in enumerate(spoiled) if event.broken]
+    assert 3000 == there.kept + there.filtered + there.dead
+    assert 3 == there.dead
+    for i in (500, 1500, 2500):
+        with pytest.raises(orjson.JSONDecodeError):
+            orjson.loads(spoiled[i].data)
