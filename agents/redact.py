@@ -26,6 +26,7 @@ from logsync_streams.settings import ProcessSettings
 MASK = "(redacted)"  # may stand in a URL, in JSON and in syslog's structured data
 _MAX_DEPTH = 200  # orjson reads 1024 levels and writes 254; deeper objects are redacted as text
 _MIN_HASH_KEY_BYTES = 16
+_MAX_PASSES = 5
 KEYS = "keys"
 _SMALLEST_CARD = 10**12
 _LONGEST_PLAIN_KEY = 12  # characters of a JSON key that is not looked into: no token is so short
@@ -75,7 +76,15 @@ class Redactor:
         return self._safely(data, redacted) if self._rules and self._sign.search(data) is not None else data
 
     def text(self, text: str, redacted: Counter[str]) -> str:
-        """A text, redacted."""
+        """A text, redacted. What a mask uncovers (`password=Bearer Bearer …`) is redacted in a further pass."""
+        for _ in range(_MAX_PASSES):
+            changed = self._pass(text, redacted)
+            if changed == text:
+                break
+            text = changed
+        return text
+
+    def _pass(self, text: str, redacted: Counter[str]) -> str:
         encoded = text.encode(errors="replace")
         if self._sign.search(encoded) is None:
             return text

@@ -42,7 +42,7 @@ def user_agent() -> Callable[[Event], None]:
         agent = fields.get("user_agent")
         if agent is None:
             labels = fields.get("labels") or {}
-            named = labels.keys() & _LABELS
+            named = _LABELS.intersection(labels)
             if not named:
                 return
             agent = {"original": labels[min(named)]}

@@ -22,10 +22,10 @@ def check(*, say: Callable[[str], None]) -> int:
     from agents.enrich import configured_enrichments
     from agents.filter_file import rule_set
     from agents.redact import redactor
-    from retention.policy import datasets, default_policies, read_policies
+    from retention.policy import datasets, parse_policies, read_policies
 
     settings = load()
-    policies = default_policies()  # until those of the file are read
+    policies = parse_policies({"retention_policies": {}}, "")  # until those of the file are read
 
     def read_the_policies() -> None:
         nonlocal policies

@@ -149,3 +149,11 @@ async def test_a_bug_in_a_rule_lets_no_secret_out_and_stops_nothing(monkeypatch)
     assert [FAILED] == [dead.value for dead in outcome.dead]
     assert 1 == len(outcome.documents)
     assert Counter(failed=1) == outcome.redacted
+
+
+@pytest.mark.timeout(60)  # linear takes a second, quadratic many minutes
+@pytest.mark.parametrize("unit", ["pwd=a ", "token: x9 ", "4111 ", "Cookie: a=b; ", "password=)))))", '\\"', "a@b."])
+def test_no_event_needs_more_than_linear_time(unit):
+    data = (unit * (200_000 // len(unit))).encode()
+
+    assert redacted(data, Redactor(list(RULES)))[0]
