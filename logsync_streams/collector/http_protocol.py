@@ -20,6 +20,7 @@ from logsync_streams.settings import CollectorSettings
 SOURCE = "http"
 _HEAD, _BODY, _ANSWER, _IDLE, _CLOSING = range(5)
 _DOOR_GRACE_SECONDS = 3.0  # the door's own deadline, which is the same, comes first
+_MOST_PIPELINED = 32  # requests sent before the answer to an earlier one
 _CLOSING_SECONDS = 5.0  # for a peer to read its last answer
 _REASONS = {
     400: "Bad Request",
@@ -60,6 +61,22 @@ class Guard:
                     connection.cut()
 
 
+class _Gone(asyncio.Transport):
+    """A transport of which nothing comes."""
+
+    def write(self, data: Any) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+    def is_closing(self) -> bool:
+        return True
+
+
+_GONE = _Gone()
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which notes when each phase began."""
 
@@ -67,7 +84,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.phase, self.since, self.head_bytes = _HEAD, time.monotonic(), 0
+        self.phase, self.since, self.head_bytes, self.unparsed_bytes = _HEAD, time.monotonic(), 0, 0
         self._address = self.client[0] if self.client else ""
         self._entered = self.guard.limits.connections.enter(SOURCE, self._address)
         self.guard.open.add(self)
@@ -75,6 +92,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(503, "there are too many connections")
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.cycle is not None:
+            # An answer that waited for its peer to read goes on now, and uvloop refuses to write what nobody gets.
+            self.cycle.transport = _GONE
         super().connection_lost(exc)
         self.guard.open.discard(self)
         if self._entered:
@@ -87,6 +107,11 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.phase == _IDLE:
             self._enter(_HEAD)
         super().data_received(data)
+        if self.phase == _HEAD:
+            # A header that has not ended is not seen by `on_header` yet.
+            self.unparsed_bytes += len(data)
+            if self.unparsed_bytes > self.guard.max_head_bytes:
+                self._refuse_head()
 
     def on_url(self, url: bytes) -> None:
         self._head(len(url))
@@ -97,9 +122,13 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self.head_bytes = 0
+        self.head_bytes = self.unparsed_bytes = 0
         self._enter(_BODY)
         super().on_headers_complete()
+        if len(self.pipeline) > _MOST_PIPELINED:
+            # uvicorn goes on reading while earlier requests are answered, and would keep them all.
+            metrics.refused_connections.labels(SOURCE, "pipelined").inc()
+            self._abort()
 
     def on_message_complete(self) -> None:
         # In the head's phase it is the rest of a body that was answered before it was there.
@@ -112,9 +141,8 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        too_large = self.head_bytes > self.guard.max_head_bytes
-        if too_large:
-            self._refuse(431, f"a request's line and headers have at most {self.guard.max_head_bytes} bytes")
+        if self.head_bytes > self.guard.max_head_bytes:
+            self._refuse_head()
         else:
             self._refuse(400, "this is no HTTP/1.1 request")
 
@@ -126,15 +154,23 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             if self.phase != _CLOSING:
                 metrics.refused_connections.labels(SOURCE, "too_slow").inc()
-            self.transport.abort()
+            self._abort()
 
     def _enter(self, phase: int) -> None:
         self.phase, self.since = phase, time.monotonic()
+
+    def _abort(self) -> None:
+        self._enter(_CLOSING)
+        self.pipeline.clear()
+        self.transport.abort()
 
     def _head(self, size: int) -> None:
         self.head_bytes += size
         if self.head_bytes > self.guard.max_head_bytes:
             raise ValueError("the head is too large")  # httptools makes a parser error of it
+
+    def _refuse_head(self) -> None:
+        self._refuse(431, f"a request's line and headers have at most {self.guard.max_head_bytes} bytes")
 
     def _refuse(self, status: int, detail: str) -> None:
         self._enter(_CLOSING)

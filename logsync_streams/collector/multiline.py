@@ -147,7 +147,7 @@ class Joiner(Generic[Key]):
 _SYSLOG_HEAD = re.compile(
     rb"<\d{1,3}>(?:"
     rb'[1-9]\d? \S{1,64} (\S{1,255} \S{1,48} \S{1,128}) \S{1,32} (?:-|(?:\[(?:[^"\]]|"(?:[^"\\]|\\.)*")*\])+)'
-    rb"(?: (?:\xef\xbb\xbf)?|$)"
+    rb"(?: (?:\xef\xbb\xbf)? ?|$)"  # rsyslog puts a space before the text
     rb"|(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d |\d{4}-\d\d-\d\dT\S{1,40} )"
     rb"([^:\[]{1,300}(?:\[[^\]\s]{0,128}\])?:)(?: |$)?"
     rb")",

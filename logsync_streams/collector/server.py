@@ -23,7 +23,7 @@ from logsync_streams.collector.http_protocol import Guard
 from logsync_streams.collector.kafka_publisher import KafkaPublisher
 from logsync_streams.collector.kernel_drops import KernelDrops
 from logsync_streams.collector.limits import Limits
-from logsync_streams.collector.publisher import Status
+from logsync_streams.collector.publisher import Publisher, Status
 from logsync_streams.collector.sockets import BACKLOG, Sockets, allow_open_files
 from logsync_streams.collector.syslog import SOURCE as SYSLOG_UDP
 from logsync_streams.collector.syslog import SyslogUdpDoor
@@ -62,9 +62,14 @@ def run(settings: Settings) -> int:
 
 
 async def serve(
-    settings: Settings, *, ready: Callable[[], None] | None = None, stop: asyncio.Event | None = None
+    settings: Settings,
+    *,
+    ready: Callable[[dict[str, str]], None] | None = None,
+    stop: asyncio.Event | None = None,
+    publisher: Publisher | None = None,
 ) -> int:
-    """`run` on the running loop. ready: called when the doors are open (Kafka may be away still: they answer 503).
+    """`run` on the running loop. ready: called with the doors' addresses when they are open (Kafka may be away still:
+    they answer 503). publisher: what they hand over to, in place of Kafka.
 
     stop: ends it, as the signals do. At stop the doors close first, requests that are in are answered, and what was
     taken is handed over, all within `collector.stop_timeout_seconds`.
@@ -78,7 +83,7 @@ async def serve(
     allow_open_files(doors.max_connections)
     sockets = Sockets(doors, tls=tls is not None)
     limits = Limits(doors)
-    publisher = KafkaPublisher(settings, _now_ms)
+    publisher = publisher or KafkaPublisher(settings, _now_ms)
     guard = Guard(doors, limits)
     # Own log lines, signals and addresses of senders: uvicorn is to serve, and no more.
     config = uvicorn.Config(
@@ -107,7 +112,7 @@ async def serve(
         serving = asyncio.create_task(server.serve(sockets=[sockets.by_door["http"]]), name="http-door")
         log.info("collector listening", **addresses)
         if ready is not None:
-            ready()
+            ready(addresses)
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([stopped, serving], return_when=asyncio.FIRST_COMPLETED)
         for task in (stopped, watching):
@@ -119,7 +124,7 @@ async def serve(
 
 def _doors(
     sockets: Sockets,
-    publisher: KafkaPublisher,
+    publisher: Publisher,
     settings: CollectorSettings,
     limits: Limits,
     tls: ssl.SSLContext | None,
@@ -163,7 +168,7 @@ async def _close(
     server: uvicorn.Server,
     serving: asyncio.Task[None],
     others: list[Door],
-    publisher: KafkaPublisher,
+    publisher: Publisher,
     doors: CollectorSettings,
 ) -> int:
     deadline = time.monotonic() + doors.stop_timeout_seconds

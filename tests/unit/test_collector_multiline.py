@@ -116,6 +116,7 @@ def test_senders_are_kept_apart_and_the_oldest_goes_when_there_are_too_many():
     ("message", "whose", "text"),
     [
         (b"<13>1 2024-05-01T12:00:00Z web app 7 ID - \tat x", b"web app 7", b"\tat x"),
+        (b"<13>1 - web app 7 - -  text of rsyslog", b"web app 7", b"text of rsyslog"),
         (b'<13>1 - web app 7 - [a b="]"][c d="\\""] text', b"web app 7", b"text"),
         (b"<13>May  1 12:00:00 web app[7]: \tat x", b"web app[7]:", b"\tat x"),
         (b"<13>2024-05-01T12:00:00+02:00 web app: text", b"web app:", b"text"),

@@ -37,7 +37,7 @@ def settings(tmp_path, **collector):
 
 async def test_without_kafka_it_runs_answers_503_and_stops(tmp_path):
     chosen, stop, ready = settings(tmp_path), asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(serve(chosen, ready=ready.set, stop=stop))
+    running = asyncio.create_task(serve(chosen, ready=lambda _: ready.set(), stop=stop))
     async with (
         asyncio.timeout(60),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{chosen.collector.http_port}") as client,
@@ -54,7 +54,7 @@ async def test_without_kafka_it_runs_answers_503_and_stops(tmp_path):
 
 async def test_an_unfinished_status_is_never_left_and_lost_events_are_an_exit_code(tmp_path):
     chosen, stop, ready = settings(tmp_path, stop_timeout_seconds=1), asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(serve(chosen, ready=ready.set, stop=stop))
+    running = asyncio.create_task(serve(chosen, ready=lambda _: ready.set(), stop=stop))
     async with asyncio.timeout(60):
         await ready.wait()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
