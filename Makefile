@@ -25,7 +25,7 @@ FIND_PYTHON = \
 PARTS := setup.cfg constraints.txt pyproject.toml
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help run test test-fast test-real test-faults check format stack stack-stop bench documents dashboards lock
+.PHONY: help run test test-fast test-real test-faults soak check format stack stack-stop bench documents dashboards lock
 
 help:  ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,8 +49,11 @@ test-fast: $(VENV)/.ready-to-test  ## Unit, property and contract tests that nee
 test-real: $(VENV)/.ready-to-test  ## End to end: embedded parts, a browser, real Kafka and Elasticsearch
 	$(BIN)/python -m pytest tests -m '(real or browser or embedded or install) and not faults' $(ARGS)
 
-test-faults: $(VENV)/.ready-to-test  ## Kill and break things under load, then count
+test-faults: $(VENV)/.ready-to-test  ## Kill and break things under load, then count (a part, by a seed that it prints)
 	$(BIN)/python -m pytest tests -m faults $(ARGS)
+
+soak: $(VENV)/.ready-to-test  ## All of those, and each for longer: an hour or more
+	LOGSYNC_SOAK=1 $(BIN)/python -m pytest tests -m faults -rA $(ARGS)
 
 check: $(VENV)/.ready-to-test  ## ruff, mypy --strict, the layers of docs/architecture.md, generated files
 	$(BIN)/ruff check .

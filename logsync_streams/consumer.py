@@ -184,9 +184,8 @@ class GuardedApp(faust.App):
 
     drain_seconds: float = 5.0
     # The other apps of this process. Stopped one after the other they would take as many drains.
-    drained_with: Sequence[GuardedApp] = ()
+    stopped_with: Sequence[GuardedApp] = ()
     ends_are_known = True  # False where the broker's end offsets cannot be trusted (the embedded one)
-    _stop_by: float | None = None  # the end of the drain at stop, the same for all apps of the process
     clock: Callable[[], float] = staticmethod(monotonic)
     # What must hold before a worker starts, e.g. the topics' settings; raises what says what to do.
     before_start: Callable[[], Awaitable[None]]
@@ -213,15 +212,17 @@ class GuardedApp(faust.App):
         return GuardedTransport(self.conf.broker_consumer, self)
 
     async def _stop_consumer(self) -> None:
-        stop_by = self.clock() + self.drain_seconds
-        for app in (self, *self.drained_with):
-            if app._stop_by is None:
-                app._stop_by = stop_by
-        # Faust stops each of the others again, later: then nothing is left to drain, or the time is up.
-        await asyncio.gather(super()._stop_consumer(), *(app._stop_consumer() for app in self.drained_with))
+        # Whole, not their consumers alone: a fetcher that is cancelled in a rebalance ends its app with an error unless
+        # that app is stopping. Faust stops them again later, which does nothing.
+        ended = await asyncio.gather(
+            super()._stop_consumer(), *(app.stop() for app in self.stopped_with), return_exceptions=True
+        )
+        for app, error in zip((self, *self.stopped_with), ended, strict=True):
+            if isinstance(error, BaseException):
+                log.error("%s: its stop failed", app.conf.id, exc_info=error)
 
     async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
-        deadline = self._stop_by if self._stop_by is not None else self.clock() + self.drain_seconds
+        deadline = self.clock() + self.drain_seconds
         # `consumer.unacked`: what an agent has in hand; what waited in a queue was cleared and comes again.
         while any(not message.acked for message in consumer.unacked):
             if self.clock() > deadline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any, ClassVar, NoReturn
@@ -14,6 +15,8 @@ import faust.cli.tables
 from faust.worker import Worker
 
 from logsync_streams.errors import LogSyncError
+
+log = logging.getLogger(__name__)
 
 _apps: list[faust.App] = []
 
@@ -43,6 +46,7 @@ class CheckedWorker(Worker):
 
     app: Any
     failed_code: ClassVar[int] = 2
+    crashed_code: ClassVar[int] = 1
 
     def execute_from_commandline(self) -> NoReturn:
         loop = asyncio.new_event_loop()
@@ -53,7 +57,24 @@ class CheckedWorker(Worker):
             raise SystemExit(self.failed_code) from error
         finally:
             loop.close()
-        super().execute_from_commandline()
+        try:
+            super().execute_from_commandline()
+        except SystemExit as ended:
+            if not ended.code:
+                raise
+            self._end()
+        except BaseException as error:  # an agent that was cancelled by another's crash ends so, too
+            log.critical("the worker ends: %r", error, exc_info=error)
+            self._end()
+
+    def _end(self) -> NoReturn:
+        """End with crashed_code, whatever still runs."""
+        try:
+            logging.shutdown()
+        finally:
+            # After a crash Faust's consumer threads may still run, and the interpreter would wait for them for ever:
+            # a process that has crashed must be seen to have ended, so that what restarts it does.
+            os._exit(self.crashed_code)
 
     def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
         # Our settings decide the form and the level of log lines in every process alike; Faust's default is to be

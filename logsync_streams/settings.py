@@ -27,6 +27,8 @@ _NOT_SETTINGS = {
     "LOGSYNC_CONFIG",
     "LOGSYNC_REQUIRE_REAL",
     "LOGSYNC_TEST_SEED",
+    "LOGSYNC_ALL_FAULTS",
+    "LOGSYNC_SOAK",
     "LOGSYNC_TEST_TIES",
     "LOGSYNC_TEST_ELASTICSEARCH",
     "LOGSYNC_CACHE",
@@ -207,7 +209,9 @@ class ProcessSettings(_Group):
     redact_hash_key_file: Path | None = Field(
         None, description="file with a random key: secrets become a keyed hash, the same for the same value"
     )
-    catalogue_file: Path | None = Field(None, description="service catalogue (YAML): owner, team, tier by service; read again when it changes")
+    catalogue_file: Path | None = Field(
+        None, description="service catalogue (YAML): owner, team, tier by service; read again when it changes"
+    )
     messages_file: Path | None = Field(
         None, description="parsers of messages by service (YAML): json, logfmt, key_value, grok"
     )
@@ -305,6 +309,29 @@ class DeadLetterSettings(_Group):
 
 class RetentionSettings(_Group):
     policies_file: Path | None = Field(None, description="retention policies (JSON); default retention/config.json")
+    archive_folder: Path | None = Field(
+        None, description="local folder in place of S3: a bucket is a folder in it; to try it, or a mounted share"
+    )
+    s3_endpoint_url: str | None = Field(None, description="of a store compatible with S3; unset = AWS")
+    s3_region: str | None = Field(None, description="region; unset = what the SDK finds")
+    s3_addressing: Literal["auto", "path", "virtual"] = Field("auto", description="how a bucket is named in requests")
+    s3_checksums: Literal["when_supported", "when_required"] = Field(
+        "when_supported", description="the SDK's checksums; when_required for stores that do not know the newer ones"
+    )
+    s3_timeout_seconds: float = Field(60, gt=0, le=600, description="a request's time to answer")
+    s3_attempts: int = Field(5, ge=1, le=20, description="tries of one request to S3")
+    part_bytes: int = Field(
+        64 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024, description="an archive's part, before compression"
+    )
+    grace_hours: float = Field(24, ge=0, le=8760, description="time between a verified archive and the drop")
+    interval_hours: float = Field(1, gt=0, le=168, description="how often `logsync retention serve` runs")
+    max_drop_factor: float = Field(
+        3, ge=1, description="a run that would drop so many times the most of the seven before is refused"
+    )
+    drop_guard_documents: int = Field(
+        100_000, ge=0, description="fewer documents than this may always be dropped when they are due"
+    )
+    restored_days: int = Field(7, ge=1, le=3650, description="days that restored logs are kept")
 
 
 class Settings(BaseSettings):

@@ -155,7 +155,7 @@ def build(settings: Settings) -> Worker:
     for topic in (*settings.kafka.raw_topics, topics.ENRICHED):
         metrics.topic_retention_seconds.labels(topic).set(settings.kafka.raw_retention_days * 86_400)
     first, *others = [worker.apps[role] for role in settings.roles]
-    first.drained_with = others
+    first.stopped_with = others
     watchdog = Watchdog(worker.apps, settings.kafka.stall_timeout_seconds, time.monotonic)
     _depend(first, [upkeep, *others, watchdog])  # stopped from the last to the first
     views.mount(first, rates=fold.view, status=partial(status, worker), ready=upkeep.is_ready)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from tests.faults.scale import scaled
 from tests.pipeline.oracle import Load, Oracle, Verdict, stored_numbers
 from tests.pipeline.processes import Child, Pipeline
 
@@ -48,8 +49,9 @@ class Scene:
         self.worker.wait_until_ready()
         return self.worker
 
-    def acknowledge(self, number: int, within_seconds: float = 120.0) -> None:
+    def acknowledge(self, number: int, within_seconds: float = 600.0) -> None:
         """Return when so many more events were acknowledged."""
+        number *= scaled(1, 10)
         goal = len(self.oracle.acknowledged) + number
         deadline = time.monotonic() + within_seconds
         while len(self.oracle.acknowledged) < goal:

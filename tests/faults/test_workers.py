@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import time
 
+from tests.faults.scale import scaled
 from tests.faults.scene import Scene, assert_kept
 from tests.pipeline.kafka_truth import in_flight
 from tests.pipeline.oracle import Oracle, eventually
 from tests.pipeline.processes import Child, Pipeline
 
-FREEZE_SECONDS = 20.0
+FREEZE_SECONDS = scaled(20, 60)
 STUCK_SECONDS = 60.0  # F4 asks for 20 on a quiet machine
 GROUPS = ("process", "index")
 
@@ -43,7 +44,7 @@ def test_f4_one_two_three_two_one_workers_under_load(pipeline: Pipeline, oracle:
 
 
 def test_f5_a_frozen_worker_that_wakes_up_does_no_harm(pipeline: Pipeline, oracle: Oracle):
-    scene = Scene(f"F5 SIGSTOP for {FREEZE_SECONDS:.0f} s", pipeline, oracle)
+    scene = Scene(f"F5 SIGSTOP for {FREEZE_SECONDS} s", pipeline, oracle)
 
     with scene:
         scene.add_worker()
@@ -71,11 +72,12 @@ def assigned(worker: Child) -> tuple[int, ...]:
     return tuple(status[group]["assigned_partitions"] for group in GROUPS)
 
 
-def partitions(scene: Scene) -> list[tuple[int, ...]]:
-    """The same for every worker, once they have all their share."""
+def partitions(scene: Scene, workers: list[Child] | None = None) -> list[tuple[int, ...]]:
+    """The same for every worker (those given, else all), once they have all their share."""
+    workers = workers or scene.workers
     eventually(
-        lambda: [4, 4] == [sum(numbers) for numbers in zip(*map(assigned, scene.workers), strict=True)],
+        lambda: [4, 4] == [sum(numbers) for numbers in zip(*map(assigned, workers), strict=True)],
         STUCK_SECONDS,
         "all partitions are assigned, each to one worker",
     )
-    return [assigned(worker) for worker in scene.workers]
+    return [assigned(worker) for worker in workers]

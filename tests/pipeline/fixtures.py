@@ -28,13 +28,18 @@ def pipeline(tmp_path: Path, kafka: KafkaServer, elasticsearch: ElasticsearchSer
 @pytest.fixture
 def seed() -> int:
     """Changes with the commit, so that every landing kills at other instants; LOGSYNC_TEST_SEED repeats one."""
+    number = chosen_seed()
+    print(f"seed {number:x} (repeat with LOGSYNC_TEST_SEED={number:x})")
+    return number
+
+
+def chosen_seed() -> int:
+    """The seed of this run, without a word about it."""
     given = os.environ.get("LOGSYNC_TEST_SEED")
     if given is None:
         command = ["git", "rev-parse", "--short=8", "HEAD"]
         given = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "1"
-    number = int(given, 16)
-    print(f"seed {number:x} (repeat with LOGSYNC_TEST_SEED={number:x})")
-    return number
+    return int(given, 16)
 
 
 @pytest.fixture
