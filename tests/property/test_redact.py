@@ -12,8 +12,10 @@ from agents.redact_rules import RULES
 
 EVERY = Redactor(list(RULES))
 fragments = st.sampled_from(
-    ["password=", '"token": "', "://u:", "@h", "Bearer ", "eyJhbGciOi.eyJzdWIi.x", "4111 1111 1111 1111", "a1b2", "\\"]
-    + ["--secret ", "-----BEGIN PRIVATE KEY-----", "Cookie: ", "(redacted)", "<password>", *" =:;)'\""]
+    [
+        *("password=", '"token": "', "://u:", "@h", "Bearer ", "eyJhbGciOi.eyJzdWIi.x", "4111 1111 1111 1111", "a1b2"),
+        *("\\", "--secret ", "-----BEGIN PRIVATE KEY-----", "Cookie: ", "(redacted)", "<password>", *" =:;)'\""),
+    ]
 )
 texts = st.lists(fragments | st.text(max_size=5), max_size=12).map("".join)
 json_values = st.recursive(
