@@ -16,6 +16,8 @@ from pathlib import Path
 
 _UP_SECONDS = 300  # generous: few cores may be busy with other things
 _DOWN_SECONDS = 30
+# Ends a process group when its own input ends: with the process that holds the other end, however that one ends.
+_WATCH = 'cat >/dev/null; kill -KILL -- "-$0"'
 
 
 def free_port() -> int:
@@ -40,16 +42,19 @@ def port_or_free(wanted: int) -> int:
 class Server(abc.ABC):
     """One server process in a session of its own, so that a signal reaches it with all its children.
 
-    folder: where it keeps everything; log_path: its output.
+    folder: where it keeps everything; log_path: its output. outlives_us: it runs on when this process ends; else it is
+    killed with it, also when this process is killed.
     """
 
     name: str
+    outlives_us = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.log_path = folder / "output.log"
         self._log_start = 0  # where the present process's output begins
         self._process: subprocess.Popen[bytes] | None = None
+        self._watch: subprocess.Popen[bytes] | None = None
 
     @abc.abstractmethod
     def _prepare(self) -> None:
@@ -89,6 +94,9 @@ class Server(abc.ABC):
                 group=user.pw_gid if user else None,
                 extra_groups=[] if user else None,
             )
+        if not self.outlives_us:
+            watch = ["/bin/sh", "-c", _WATCH, str(self._process.pid)]
+            self._watch = subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True)
         deadline = time.monotonic() + _UP_SECONDS
         while not self._answers():
             if self.pid is None or time.monotonic() > deadline:
@@ -138,6 +146,10 @@ class Server(abc.ABC):
         while time.monotonic() < deadline and (self._process.poll() is None or group_lives(self._process.pid)):
             time.sleep(0.05)
         self._signal(signal.SIGKILL)
+        if self._watch is not None:  # before the group's number may be another's
+            self._watch.kill()
+            self._watch.communicate()
+            self._watch = None
         self._process.wait()
         self._process = None
 

@@ -56,6 +56,7 @@ def start() -> int:
         for server in starting:
             print(f"{server.name}: starting (the first time it is fetched with Maven) …", file=sys.stderr)
             servers.append(server)
+            server.outlives_us = True
             server.start()
             _write_state(servers)
             print(f"{server.name}: up, its log is {server.log_path}", file=sys.stderr)
