@@ -1,6 +1,6 @@
 """A Faust app that never acknowledges one message of each topic, with our guard or with Faust's own consumer.
 
-One topic a scenario, one partition each. `HELD` says which offset is held back, by topic; the scenarios are the ways
+One topic a scenario, one partition each; guard_scenarios.py says which offset is held back. The scenarios are the ways
 in which the stock consumer commits past a message that is still in flight. From the environment: GUARD_CONSUMER (stock
 or guarded), GUARD_BOOTSTRAP, GUARD_HOLD (1: hold, 0: acknowledge everything), GUARD_DELIVERED (file, one line a
 delivery: topic and offset), GUARD_WEB_PORT.
@@ -17,18 +17,8 @@ import faust
 from faust.serializers import codecs
 
 from logsync_streams.consumer import GuardedApp, Records, coalescing_scheduler
+from tests.faults.guard_scenarios import COALESCED, COMPACTED, HELD, PROBE, TRANSACTIONAL
 
-HELD = {
-    "guard-later-acknowledged": 5,
-    "guard-nothing-committed-yet": 0,
-    "guard-dropped-without-ack": 5,
-    "guard-two-agents-out-of-order": 5,
-    "guard-concurrency-two": 5,
-    "guard-after-a-transaction-marker": 6,
-    "guard-after-a-compaction-hole": 9,
-    "guard-coalesced": 5,  # and what travels with it
-}
-PROBE = "guard-probe"  # everything is acknowledged
 GUARDED = "guarded"
 
 consumer = os.environ["GUARD_CONSUMER"]
@@ -61,7 +51,7 @@ app = (GuardedApp if consumer == GUARDED else faust.App)(
     key_serializer="raw",
     web_port=int(os.environ["GUARD_WEB_PORT"]),
     worker_redirect_stdouts=False,
-    ConsumerScheduler=coalescing_scheduler(frozenset({"guard-coalesced"}), 100, 1 << 20),
+    ConsumerScheduler=coalescing_scheduler(frozenset({COALESCED}), 100, 1 << 20),
 )
 _in_flight: list[Any] = []  # what an agent still works on is referenced by it
 
@@ -123,12 +113,12 @@ for _name in (
     "guard-later-acknowledged",
     "guard-nothing-committed-yet",
     "guard-two-agents-out-of-order",
-    "guard-after-a-transaction-marker",
-    "guard-after-a-compaction-hole",
+    TRANSACTIONAL,
+    COMPACTED,
     PROBE,
 ):
     app.agent(_topic(_name), name=f"{_name}-holds-back")(_holds_back)
 app.agent(_topic("guard-dropped-without-ack"), name="drops")(_drops)
 app.agent(_topic("guard-two-agents-out-of-order"), name="acknowledges")(_acknowledges)
 app.agent(_topic("guard-concurrency-two"), name="blocks", concurrency=2)(_blocks)
-app.agent(_topic("guard-coalesced", "as_is"), name="holds-a-batch")(_holds_a_batch)
+app.agent(_topic(COALESCED, "as_is"), name="holds-a-batch")(_holds_a_batch)

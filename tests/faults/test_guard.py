@@ -21,28 +21,12 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import TopicPartition
 
 from deploy.servers import KafkaServer, free_port
+from tests.faults.guard_scenarios import COALESCED, COMPACTED, HELD, PROBE, TRANSACTIONAL
 from tests.pipeline.oracle import eventually
 from tests.servers.shared import SharedServers
 
 _ROOT = Path(__file__).parents[2]
 _WITHIN_SECONDS = 120.0
-_PROBE = "guard-probe"
-# Topic -> the offset that is held (tests/faults/guard_app.py).
-HELD = {
-    "guard-later-acknowledged": 5,
-    "guard-nothing-committed-yet": 0,
-    "guard-dropped-without-ack": 5,
-    "guard-two-agents-out-of-order": 5,
-    "guard-concurrency-two": 5,
-    "guard-after-a-transaction-marker": 6,
-    "guard-after-a-compaction-hole": 9,
-    "guard-coalesced": 5,
-}
-_COMPACTED, _TRANSACTIONAL, _COALESCED = (
-    "guard-after-a-compaction-hole",
-    "guard-after-a-transaction-marker",
-    "guard-coalesced",
-)
 
 
 @dataclass(frozen=True)
@@ -66,12 +50,12 @@ def run(request: pytest.FixtureRequest, shared_kafka: KafkaServer, tmp_path_fact
     folder = tmp_path_factory.mktemp(request.param)
     bootstrap = shared_kafka.bootstrap
     asyncio.run(_fill(bootstrap))
-    eventually(lambda: 8 not in offsets(bootstrap, _COMPACTED), _WITHIN_SECONDS, "Kafka compacts the topic")
+    eventually(lambda: 8 not in offsets(bootstrap, COMPACTED), _WITHIN_SECONDS, "Kafka compacts the topic")
     with worker(request.param, bootstrap, folder / "first", hold=True) as (process, delivered):
-        eventually(lambda: (_COALESCED, 4) in delivered(), _WITHIN_SECONDS, "the first records are delivered")
-        asyncio.run(_send(bootstrap, {_COALESCED: 5}))
-        eventually(lambda: (_COALESCED, 9) in delivered(), _WITHIN_SECONDS, "the held records are delivered")
-        asyncio.run(_send(bootstrap, {_COALESCED: 1}))
+        eventually(lambda: (COALESCED, 4) in delivered(), _WITHIN_SECONDS, "the first records are delivered")
+        asyncio.run(_send(bootstrap, {COALESCED: 5}))
+        eventually(lambda: (COALESCED, 9) in delivered(), _WITHIN_SECONDS, "the held records are delivered")
+        asyncio.run(_send(bootstrap, {COALESCED: 1}))
         everything = {(topic, offset) for topic in HELD for offset in offsets(bootstrap, topic)}
         eventually(lambda: everything <= delivered(), _WITHIN_SECONDS, f"{request.param}: all is delivered")
         _probe(bootstrap, request.param)
@@ -136,13 +120,13 @@ class worker:
 
 def _probe(bootstrap: str, consumer: str) -> None:
     """Return when a commit was made after now: what a consumer would commit of the other topics, it has."""
-    asyncio.run(_send(bootstrap, {_PROBE: 1}))
-    end = max(offsets(bootstrap, _PROBE)) + 1
-    eventually(lambda: committed(bootstrap, consumer, _PROBE) == end, _WITHIN_SECONDS, f"{consumer} commits")
+    asyncio.run(_send(bootstrap, {PROBE: 1}))
+    end = max(offsets(bootstrap, PROBE)) + 1
+    eventually(lambda: committed(bootstrap, consumer, PROBE) == end, _WITHIN_SECONDS, f"{consumer} commits")
 
 
 async def _fill(bootstrap: str) -> None:
-    names = [*HELD, _PROBE]
+    names = [*HELD, PROBE]
     compacted = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.001"}
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
@@ -151,13 +135,13 @@ async def _fill(bootstrap: str) -> None:
             await admin.delete_topics(list(there))
             while set(names) & set(await admin.list_topics()):  # noqa: ASYNC110  # Kafka has no event for it
                 await asyncio.sleep(0.1)
-        made = [NewTopic(name, 1, 1, topic_configs=compacted if name == _COMPACTED else {}) for name in names]
+        made = [NewTopic(name, 1, 1, topic_configs=compacted if name == COMPACTED else {}) for name in names]
         for _, code, *_ in (await admin.create_topics(made)).topic_errors:
             assert code == 0
     finally:
         await admin.close()
-    await _send(bootstrap, {name: 10 for name in names if name not in (_COMPACTED, _TRANSACTIONAL, _COALESCED)})
-    await _send(bootstrap, {_COALESCED: 5})
+    await _send(bootstrap, {name: 10 for name in names if name not in (COMPACTED, TRANSACTIONAL, COALESCED)})
+    await _send(bootstrap, {COALESCED: 5})
     await _fill_transactional(bootstrap)
     await _fill_compacted(bootstrap)
 
@@ -167,7 +151,7 @@ async def _send(bootstrap: str, numbers: dict[str, int]) -> None:
     async with aiokafka.AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=100) as producer:
         for topic, number in numbers.items():
             for _ in range(number):
-                await producer.send(topic, b"x", key=None if topic != _COMPACTED else os.urandom(8), partition=0)
+                await producer.send(topic, b"x", key=None if topic != COMPACTED else os.urandom(8), partition=0)
 
 
 async def _fill_transactional(bootstrap: str) -> None:
@@ -175,16 +159,16 @@ async def _fill_transactional(bootstrap: str) -> None:
         for _ in range(2):  # offsets 0-4, the marker at 5; 6-10, the marker at 11
             async with producer.transaction():
                 for _ in range(5):
-                    await producer.send_and_wait(_TRANSACTIONAL, b"x", partition=0)
+                    await producer.send_and_wait(TRANSACTIONAL, b"x", partition=0)
 
 
 async def _fill_compacted(bootstrap: str) -> None:
     async with aiokafka.AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all") as producer:
         for offset in range(10):  # of 5-9 only the last is kept
-            await producer.send_and_wait(_COMPACTED, b"x", key=b"same" if offset >= 5 else b"%d" % offset, partition=0)
+            await producer.send_and_wait(COMPACTED, b"x", key=b"same" if offset >= 5 else b"%d" % offset, partition=0)
         for offset in range(10, 13):
             await asyncio.sleep(0.3)  # past segment.ms, so that this one begins a segment and the one before is closed
-            await producer.send_and_wait(_COMPACTED, b"x", key=b"%d" % offset, partition=0)
+            await producer.send_and_wait(COMPACTED, b"x", key=b"%d" % offset, partition=0)
 
 
 def offsets(bootstrap: str, topic: str) -> list[int]:
