@@ -17,7 +17,7 @@ from pathlib import Path
 _UP_SECONDS = 300  # generous: few cores may be busy with other things
 _DOWN_SECONDS = 30
 # Ends a process group when its own input ends: with the process that holds the other end, however that one ends.
-_WATCH = 'cat >/dev/null; kill -KILL -- "-$0"'
+_WATCH = 'cat >/dev/null; kill -KILL "-$0"'
 
 
 def free_port() -> int:
