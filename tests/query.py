@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ from starlette.applications import Starlette
 
 from logsync_streams.events import event_id, iso_time
 from logsync_streams.query.app import create_app
+from logsync_streams.query.tail import Hub
 from logsync_streams.settings import QueryHttpSettings, Settings
 from logsync_streams.storage.api import Document, EventReader
 from logsync_streams.storage.memory import MemoryStore
@@ -46,3 +48,10 @@ def client_over(store: EventReader, query: QueryHttpSettings | None = None, **pa
     """parts: of create_app."""
     settings = Settings(query=query or QueryHttpSettings())
     return client_of(create_app(store, settings, now=lambda: NOW, **parts))
+
+
+async def listened_to(hub: Hub, clients: int) -> None:
+    """Wait until so many clients listen."""
+    async with asyncio.timeout(30):
+        while hub.listeners != clients:  # noqa: ASYNC110  # nobody else needs an event for it
+            await asyncio.sleep(0.01)

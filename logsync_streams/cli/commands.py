@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from logsync_streams.cli import alerts_commands, dlq_commands
+from logsync_streams.cli import alerts_commands, dlq_commands, reading_commands
 
 if TYPE_CHECKING:
     from logsync_streams.settings import Settings
@@ -16,7 +16,6 @@ application = typer.Typer(
     name="logsync",
     help="A log pipeline on Kafka, Faust and Elasticsearch. The streams themselves: faust -A logsync_streams worker",
     no_args_is_help=True,
-    add_completion=False,
     # A traceback with local variables would print users' logs and secrets.
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -25,6 +24,7 @@ topics_application = typer.Typer(help="The Kafka topics.", no_args_is_help=True)
 config_application = typer.Typer(help="The settings.", no_args_is_help=True)
 application.add_typer(topics_application, name="topics")
 application.add_typer(config_application, name="config")
+application.add_typer(reading_commands.application)
 application.add_typer(dlq_commands.application, name="dlq")
 application.add_typer(alerts_commands.application, name="alerts")
 
@@ -131,23 +131,6 @@ def send(
     from logsync_streams.cli.send import send as send_file
 
     raise typer.Exit(send_file(file, url, service=service, level=level))
-
-
-@application.command()
-def search(
-    q: Annotated[str, typer.Argument(help="The query, e.g. 'level:error service:auth-service timeout'.")] = "",
-    url: Annotated[str, typer.Option(help="The query API.")] = "http://127.0.0.1:8082",
-    start: Annotated[str | None, typer.Option("--from", help="ISO 8601, epoch ms, or now-15m.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="As --from.")] = None,
-    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="Else the newest come first.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Logs at most.")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-) -> None:
-    """Search logs; exit code 0 when some were found, 1 when none, 2 when the search failed."""
-    from logsync_streams.cli.search import search as search_logs
-
-    sort = "asc" if oldest_first else "desc"
-    raise typer.Exit(search_logs(q, url, start=start, end=end, sort=sort, limit=limit, as_json=as_json))
 
 
 def _say(line: str) -> None:

@@ -14,7 +14,7 @@ from typing import Concatenate, ParamSpec
 import orjson
 
 from logsync_streams import dead_letter
-from logsync_streams.cli.search import escape
+from logsync_streams.cli.printing import escape
 from logsync_streams.dead_letter import DeadLetterRecord
 from logsync_streams.dlq import journal
 from logsync_streams.dlq.letters import Group, Letter, Selection, groups

@@ -11,7 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from rich.console import Console
 
-from logsync_streams.cli.search import FAILED, FOUND, NOTHING_FOUND, escape, json_line, line, search
+from logsync_streams.cli.asking import FAILED, FOUND, NOTHING_FOUND
+from logsync_streams.cli.printing import escape, json_line, line
+from logsync_streams.cli.search import search
 
 HIT: dict[str, object] = {
     "id": "1",
@@ -74,8 +76,15 @@ def test_pages_are_followed_up_to_the_limit():
         code, output, _ = run(url, limit=3, start="now-1h")
 
     assert (FOUND, 3) == (code, output.count("\n"))
-    assert {"q": ["boom"], "from": ["now-1h"], "sort": ["desc"], "limit": ["3"]} == asked[0]
-    assert {"q": ["boom"], "from": ["now-1h"], "sort": ["desc"], "limit": ["1"], "cursor": ["c1"]} == asked[1]
+    assert {"q": ["boom"], "from": ["now-1h"], "sort": ["desc"], "limit": ["3"], "highlight": ["false"]} == asked[0]
+    assert {
+        "q": ["boom"],
+        "from": ["now-1h"],
+        "sort": ["desc"],
+        "limit": ["1"],
+        "cursor": ["c1"],
+        "highlight": ["false"],
+    } == asked[1]
 
 
 def test_json_is_the_documents_one_a_line():

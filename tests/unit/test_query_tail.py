@@ -15,7 +15,7 @@ from logsync_streams.query.tail import Hub, Listener, Passing, Skipped, events
 from logsync_streams.settings import QueryHttpSettings, Settings
 from logsync_streams.storage.memory import MemoryStore
 from tests.browser import serving
-from tests.query import client_over, log
+from tests.query import client_over, listened_to, log
 
 BODIES = [
     log(n, log={"level": "error" if n % 2 else "info"}, logsync={"words": {"message": "x"}}).body for n in range(10)
@@ -153,12 +153,6 @@ async def read_event(lines: AsyncIterator[str]) -> dict[str, str]:
     raise AssertionError("the stream ended")
 
 
-async def listened_to(hub: Hub, clients: int) -> None:
-    async with asyncio.timeout(30):
-        while hub.listeners != clients:  # noqa: ASYNC110  # nobody else needs an event for it
-            await asyncio.sleep(0.01)
-
-
 async def test_a_tail_shows_what_passes_with_its_fields_and_highlights_and_goes_on_after_the_last_id(hub):
     app = create_app(MemoryStore(), Settings(), hub=hub)
     async with serving(app) as url, httpx.AsyncClient(base_url=url) as client:
@@ -217,7 +211,8 @@ async def test_two_hundred_idle_clients_and_one_that_does_not_read_cost_the_one_
             for number in range(400):
                 hub.publish([log(number, labels={"filling": "x" * 20_000}).body])
                 seen.append((await read_event(lines))["id"])
-        unread = next(one for _, group in hub._groups.values() for one in group if one.query == parse(""))
+        both = [one for _, group in hub._groups.values() for one in group if one.query == parse("")]
+        unread = max(both, key=lambda one: one.skipped)
 
         assert [log(number).id for number in range(400)] == seen
         assert unread.skipped > 0
