@@ -10,6 +10,7 @@ from agents.enrichments.catalogue import Catalogue, add_catalogue, read_catalogu
 from agents.enrichments.correlation import add_correlation_id
 from agents.enrichments.exceptions import add_exception
 from agents.enrichments.geo import geo
+from agents.enrichments.hosts import watched_hosts
 from agents.enrichments.messages import message_parsing, read_message_parsers
 from agents.enrichments.user_agent import user_agent
 from logsync_streams.errors import ConfigurationError
@@ -90,6 +91,9 @@ def configured_enrichments(settings: ProcessSettings) -> list[Enrichment]:
     path = settings.catalogue_file
     if path is not None:
         after += made(lambda: [watched_catalogue(path)])
+    hosts = settings.hosts_file
+    if hosts is not None:
+        after += made(lambda: [watched_hosts(hosts)])
     if settings.geo:
         after += made(lambda: [geo(settings.geo_city_file, settings.geo_asn_file)])
     if settings.user_agent:

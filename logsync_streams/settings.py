@@ -212,6 +212,9 @@ class ProcessSettings(_Group):
     catalogue_file: Path | None = Field(
         None, description="service catalogue (YAML): owner, team, tier by service; read again when it changes"
     )
+    hosts_file: Path | None = Field(
+        None, description="facts of hosts (YAML): cloud.region, host.os.name, … by host; read again when it changes"
+    )
     messages_file: Path | None = Field(
         None, description="parsers of messages by service (YAML): json, logfmt, key_value, grok"
     )
@@ -324,7 +327,7 @@ class RetentionSettings(_Group):
         64 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024, description="an archive's part, before compression"
     )
     grace_hours: float = Field(24, ge=0, le=8760, description="time between a verified archive and the drop")
-    interval_hours: float = Field(1, gt=0, le=168, description="how often `logsync retention serve` runs")
+    interval_hours: float = Field(6, gt=0, le=168, description="how often `logsync retention serve` runs")
     max_drop_factor: float = Field(
         3, ge=1, description="a run that would drop so many times the most of the seven before is refused"
     )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
+from agents.enrichments.facts import Facts, read_facts
 from agents.enrichments.reloading import Reloading
-from agents.yaml_file import read_yaml, unknown_keys
-from logsync_streams.errors import ConfigurationError
 from logsync_streams.events import Event
 
-Catalogue = Mapping[str, Mapping[str, str]]
+Catalogue = Facts
 
 SETTING = "LOGSYNC_PROCESS__CATALOGUE_FILE"
 _KEYS = ("owner", "team", "tier", "version", "repository", "runbook")
@@ -40,21 +39,4 @@ def read_catalogue(path: Path | None) -> Catalogue:
 
     Raises ConfigurationError naming file, line, service and key.
     """
-    if path is None:
-        return {}
-    file = read_yaml(path, SETTING)
-    content = file.content or {}
-    if not isinstance(content, dict):
-        raise ConfigurationError([file.problem((), "a mapping of service names is expected at the top")])
-    problems = []
-    for service, known in content.items():
-        if not isinstance(known, dict):
-            text = f"{service}: {known!r}: a mapping of {', '.join(_KEYS)} is expected"
-            problems.append(file.problem((service,), text))
-            continue
-        for key in unknown_keys(known, _KEYS):
-            text = f"{service}.{key}: no such key; one of {', '.join(_KEYS)} is expected"
-            problems.append(file.problem((service, key), text))
-    if problems:
-        raise ConfigurationError(problems)
-    return {str(service): {key: str(value) for key, value in known.items()} for service, known in content.items()}
+    return {} if path is None else read_facts(path, SETTING, "service", _KEYS)
