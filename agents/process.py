@@ -18,7 +18,7 @@ from agents.document import document
 from agents.enrich import Enrichment, enrich
 from agents.filter import Rule, dataset_by, drop_noise, route
 from agents.filter_file import NO_ROUTES, compiled_routes
-from agents.horizon import ReceiveTime
+from agents.horizon import DAY_MS, ReceiveTime
 from agents.parse import Parser, parse
 from agents.redact import Redactor, default_redactor
 from logsync_streams import envelope
@@ -144,11 +144,14 @@ class Processor:
             events = route(events, routes=routes)
         events = enrich(events, steps=self.steps)
         origin: Origin | None = None
+        day_number = -1
         async for event in events:
             if event.origin is not origin:  # what the events of a record share is found out once
-                origin, day = event.origin, receive_day(event.received_at)
-                keyed, assigned = origin.keyed, assignments[day]
-                targets: dict[str, str] = {}  # dataset -> target
+                origin, keyed = event.origin, event.origin.keyed
+                if event.received_at // DAY_MS != day_number:
+                    day_number, day = event.received_at // DAY_MS, receive_day(event.received_at)
+                    assigned = assignments[day]
+                    targets: dict[str, str] = {}  # dataset -> target
             service = event.service
             dataset = event.dataset or assigned.dataset(service)
             target = targets.get(dataset)

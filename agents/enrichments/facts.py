@@ -1,4 +1,4 @@
-"""A file of facts by name, a YAML mapping of names to known keys: the service catalogue and the hosts are such files."""
+"""Facts by name: a YAML mapping of names to known keys. The service catalogue and the file of hosts are such."""
 
 from __future__ import annotations
 
