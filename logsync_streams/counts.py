@@ -53,10 +53,14 @@ def decode(value: bytes | None) -> ServiceCounts:
     """The record as it was encoded. Raises DeadLetter("undecodable") for what we did not write."""
     try:
         body = orjson.loads(value or b"")
-        entries = tuple(
-            Entry(int(offset), int(append_time), int(minute), {str(level): int(n) for level, n in levels.items()})
-            for offset, append_time, minute, levels in body["entries"]
-        )
+        # With one event a record there are as many entries as events: checked, not converted.
+        entries = tuple([Entry(*entry) for entry in body["entries"]])
+        for offset, append_time, minute, levels in entries:
+            if type(offset) is not int or type(append_time) is not int or type(minute) is not int:
+                raise ValueError("offset, append time and minute must be whole numbers")
+            for number in levels.values():
+                if type(number) is not int:
+                    raise ValueError(f"{number!r} is no number of events")
         return ServiceCounts(str(body["service"]), str(body["topic"]), int(body["partition"]), entries)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DeadLetter("undecodable", f"not a record of logs-counts: {error!r}") from error

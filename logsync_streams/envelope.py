@@ -167,7 +167,9 @@ def _decode_foreign(record: RawRecord) -> Decoded:
     origin = Origin(
         record.topic, record.partition, record.offset, record.timestamp, "kafka", "", format_, attempts=known.attempts
     )
-    return Decoded(origin, known.received_at, [event_id(known.id, i) for i in range(len(events))], events)
+    # The records of most producers are one event each.
+    ids = [known.id + "-00000"] if len(events) == 1 else [event_id(known.id, i) for i in range(len(events))]
+    return Decoded(origin, known.received_at, ids, events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ class Identity:
 
 def identity(record: RawRecord) -> Identity:
     """Of a record without an envelope: by its place, time and value; of a replayed one: as it was the first time."""
-    headers = dict(record.headers)
+    headers = dict(record.headers) if record.headers else {}
     if _ATTEMPTS_HEADER in headers and _VERSION_HEADER not in headers:
         try:
             known = headers["logsync-id"].decode("ascii")

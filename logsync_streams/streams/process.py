@@ -123,8 +123,7 @@ def by_partition(events: Sequence[Any]) -> dict[tuple[str, int], list[RawRecord]
     found: dict[tuple[str, int], list[RawRecord]] = {}
     for event in events:
         value = event.value
-        for record in value if isinstance(value, Records) else ():
-            found.setdefault((record.topic, record.partition), []).append(
-                RawRecord(record.topic, record.partition, record.offset, record.timestamp, record.value, record.headers)
-            )
+        if isinstance(value, Records) and value:
+            # A message's records are of one partition; what was fetched has all that a RawRecord has.
+            found.setdefault((value[0].topic, value[0].partition), []).extend(value)
     return found
