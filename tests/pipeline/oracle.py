@@ -113,17 +113,30 @@ class Oracle:
         """The same for any store: numbers gives what it has now."""
         deadline = time.monotonic() + within_seconds
         while True:
-            verdict = self.verdict_of(numbers(), bootstrap)
-            if verdict.missing == 0 or time.monotonic() > deadline:
-                return verdict
+            late = time.monotonic() > deadline
+            try:
+                verdict = self.verdict_of(numbers(), bootstrap)
+            except Away:
+                if late:
+                    raise
+            else:
+                if verdict.missing == 0 or late:
+                    return verdict
             time.sleep(1)
 
 
+class Away(AssertionError):
+    """Elasticsearch cannot say now: it has just come back, and a shard has not."""
+
+
 def stored_numbers(elasticsearch_url: str) -> Iterable[int]:
-    """The number of every stored event, as often as it is stored, in whatever index of ours."""
+    """The number of every stored event, as often as it is stored, in whatever index of ours. Raises Away."""
     request("POST", f"{elasticsearch_url}/logsync-*/_refresh")
     body = {"size": 5000, "_source": ["labels.number"], "query": {"match_all": {}}, "sort": ["_doc"]}
-    status, page = request("POST", f"{elasticsearch_url}/logsync-*/_search?scroll=1m", body)
+    whole = "scroll=1m&allow_partial_search_results=false"  # a shard that is left out could hold the second of two
+    status, page = request("POST", f"{elasticsearch_url}/logsync-*/_search?{whole}", body)
+    if status == 404:
+        return  # no index of ours yet
     while status == 200:
         hits = page["hits"]["hits"]
         if not hits:
@@ -134,8 +147,9 @@ def stored_numbers(elasticsearch_url: str) -> Iterable[int]:
                 yield int(number)
         scroll = {"scroll": "1m", "scroll_id": page["_scroll_id"]}
         status, page = request("POST", f"{elasticsearch_url}/_search/scroll", scroll)
-    if status != 404:  # no index of ours yet
-        raise AssertionError(f"Elasticsearch answered {status}: {page}")
+    if status in (429, 503):
+        raise Away(f"Elasticsearch answered {status}: {page}")
+    raise AssertionError(f"Elasticsearch answered {status}: {page}")
 
 
 def _number_of(letter: tuple[str, bytes, dict[str, str]]) -> int | None:
