@@ -197,6 +197,30 @@ query_seconds = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
     registry=REGISTRY,
 )
+# ---------------------------------------------------------------------------------------------------------- retention
+archived = Counter("logsync_archived_events", "Events in archives that were committed.", registry=REGISTRY)
+archived_bytes = Counter("logsync_archived_bytes", "Bytes of committed archives, compressed.", registry=REGISTRY)
+retention_dropped = Counter(
+    "logsync_retention_dropped_events", "Events dropped from the store at the end of their time.", registry=REGISTRY
+)
+retention_problems = Gauge(
+    "logsync_retention_problems", "What the last run of the retention could not do.", registry=REGISTRY
+)
+retention_held_days = Gauge(
+    "logsync_retention_held_days",
+    "Days of a dataset that are due and held back, by dead letters or by a group that lags.",
+    registry=REGISTRY,
+)
+retention_overdue_seconds = Gauge(
+    "logsync_retention_overdue_seconds",
+    "How long the oldest day has been due that the last run has left.",
+    registry=REGISTRY,
+)
+retention_last_success = Gauge(
+    "logsync_retention_last_success_timestamp_seconds",
+    "When a run of the retention last ended without a problem.",
+    registry=REGISTRY,
+)
 build = Info("logsync_build", "Version of this build.", registry=REGISTRY)
 build.info({"version": VERSION, "python": platform.python_version()})
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,38 @@ from typing import Any
 import orjson
 
 from logsync_streams.errors import ConfigurationError
+from retention.policy_file import PolicyEntry, parse_entries, read_entries
 
 DEFAULT = "default"
 NO_ROUTES = "[]"
-_KEYS = {"retention_days", "archive_to_s3", "s3_bucket"}
+RESTORED = "restored-"  # begins the datasets of restored logs
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long a service's logs are kept (days after the receive day), and whether they are archived before."""
+    """How long a service's logs are kept (days after the receive day), and whether they are archived before.
+
+    levels, environments: other days for some of its logs. archive_days: None = for ever. The rest is for the archive.
+    """
 
     name: str
     retention_days: int
     archive_to_s3: bool = False
     s3_bucket: str = ""
+    s3_prefix: str = "logsync"
+    levels: Mapping[str, int] = field(default_factory=dict)
+    environments: Mapping[str, int] = field(default_factory=dict)
+    legal_hold: bool = False
+    archive_days: int | None = None
+    storage_class: str | None = None
+    compression_level: int = 3
+    encryption: str | None = None
+    kms_key_id: str | None = None
+
+    def days(self, level: str, environment: str) -> int:
+        """The days for one log: of what is given for its level and its environment the longer, else retention_days."""
+        named = [self.levels.get(level), self.environments.get(environment)]
+        return max((days for days in named if days is not None), default=self.retention_days)
 
 
 Policies = Mapping[str, Policy]
@@ -85,6 +103,11 @@ def assignment(policies: Policies, routes: str = NO_ROUTES) -> Assignment:
     return Assignment({service: dataset_name(service) for service in policies if service != DEFAULT}, routes)
 
 
+def policy_of(policies: Policies, service: str) -> Policy:
+    """The policy that a service's logs fall under."""
+    return policies.get(service, policies[DEFAULT])
+
+
 def datasets(policies: Policies) -> frozenset[str]:
     """The datasets that the policies define: where a route may send logs."""
     return frozenset(DEFAULT if service == DEFAULT else dataset_name(service) for service in policies)
@@ -97,50 +120,35 @@ def state_key(day: date) -> str:
 
 def parse_policies(content: Any, where: str) -> Policies:
     """Policies by service, `default` always among them. Raises ConfigurationError naming the path and the value."""
-    problems: list[str] = []
-    found: dict[str, Policy] = {**default_policies()}
-    listed = content.get("retention_policies") if isinstance(content, dict) else None
-    if not isinstance(listed, dict):
-        raise ConfigurationError([f'{where}: an object with "retention_policies" is expected'])
-    for service, given in listed.items():
-        path = f"{where}: retention_policies.{service}"
-        if not isinstance(given, dict):
-            problems.append(f"{path}: {given!r}: an object is expected")
-            continue
-        problems += [f"{path}.{key}: no such key; one of {sorted(_KEYS)} is expected" for key in set(given) - _KEYS]
-        days = given.get("retention_days")
-        archive = given.get("archive_to_s3", False)
-        bucket = given.get("s3_bucket", "")
-        if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= 36_500:
-            problems.append(f"{path}.retention_days: {days!r}: a whole number of days from 1 to 36500 is expected")
-        elif not isinstance(archive, bool):
-            problems.append(f"{path}.archive_to_s3: {archive!r}: true or false is expected")
-        elif not isinstance(bucket, str) or (archive and not bucket):
-            problems.append(f"{path}.s3_bucket: {bucket!r}: a bucket's name is expected where archive_to_s3 is true")
-        else:
-            found[service] = Policy(service, days, archive, bucket)
-    names: dict[str, str] = {}
-    for service in found:
-        other = names.setdefault(dataset_name(service), service)
-        if other != service:
-            problems.append(f"{where}: {service!r} and {other!r} would share the dataset {dataset_name(service)!r}")
-    if problems:
-        raise ConfigurationError(problems)
-    return found
-
-
-def default_policies() -> Policies:
-    """What holds where a file says nothing."""
-    return {DEFAULT: Policy(DEFAULT, 7)}
+    return _policies(parse_entries(content, where), where)
 
 
 def read_policies(path: Path | None) -> Policies:
     """The policies of a file, by default the one beside this module. Raises ConfigurationError."""
     path = path or Path(__file__).with_name("config.json")
-    try:
-        content = orjson.loads(path.read_bytes())
-    except OSError as error:
-        raise ConfigurationError([f"LOGSYNC_RETENTION__POLICIES_FILE: {str(path)!r}: {error.strerror}"]) from error
-    except orjson.JSONDecodeError as error:
-        raise ConfigurationError([f"LOGSYNC_RETENTION__POLICIES_FILE: {str(path)!r} is not JSON: {error}"]) from error
-    return parse_policies(content, str(path))
+    return _policies(read_entries(path), str(path))
+
+
+def _policies(entries: Mapping[str, PolicyEntry], where: str) -> Policies:
+    found = {DEFAULT: Policy(DEFAULT, 7)} | {
+        service: Policy(
+            service,
+            entry.retention_days,
+            entry.archive_to_s3,
+            entry.s3_bucket,
+            **entry.model_dump(exclude={"retention_days", "archive_to_s3", "s3_bucket"}),
+        )
+        for service, entry in entries.items()
+    }
+    problems: list[str] = []
+    names: dict[str, str] = {}
+    for service in found:
+        name = dataset_name(service)
+        other = names.setdefault(name, service)
+        if other != service:
+            problems.append(f"{where}: {service!r} and {other!r} would share the dataset {name!r}")
+        if name.startswith(RESTORED):
+            problems.append(f"{where}: {service!r}: names that begin with {RESTORED!r} are for restored logs")
+    if problems:
+        raise ConfigurationError(problems)
+    return found

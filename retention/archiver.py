@@ -1,0 +1,295 @@
+"""From an index to a verified archive to a drop, one step after the other.
+
+    planned → write-blocked → exported → uploaded → verified → manifest → re-counted → (grace) → tombstone → dropped
+
+Where a day is in this is never remembered: the store says whether an index is blocked, the bucket whether a manifest
+is there, `logs-state` whether there is a tombstone. So a crash anywhere is put right by the next run. The tombstone
+comes before the drop: between the two, an index that is gone could otherwise be made again by a late event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from logsync_streams.errors import LogSyncError
+from logsync_streams.state import StateLog
+from logsync_streams.storage.api import IndexAdmin, IndexInfo, Stored
+from logsync_streams.storage.portions import portion_of
+from retention.archive import (
+    MANIFEST,
+    ArchiveDamaged,
+    Manifest,
+    Part,
+    PartWriter,
+    folder,
+    read_manifest,
+    verify,
+    verify_parts,
+)
+from retention.objects import ObjectExists, ObjectMissing, Objects, PutOptions
+from retention.plan import (
+    Action,
+    Committed,
+    Destination,
+    Entry,
+    IndexFacts,
+    Plan,
+    archive_of,
+    destination,
+    destinations,
+    make_plan,
+)
+from retention.policy import RESTORED, Policies, Policy
+
+# A page of a scan: aimed at so many bytes, and bounded in documents, whose size is not known beforehand.
+_PAGE_BYTES = 4 * 1024 * 1024
+_FIRST_PAGE, _MOST_PAGE = 64, 2000
+STEPS = (
+    "planned",
+    "write-blocked",
+    "exported",
+    "uploaded",
+    "verified",
+    "manifest",
+    "re-counted",
+    "tombstone",
+    "dropped",
+)
+
+OpenObjects = Callable[[str], Objects]
+Holds = Mapping[str, Sequence[str]]
+
+
+class Changed(LogSyncError):
+    """Leave this day to the next run: it is no longer as the plan saw it."""
+
+
+@dataclass
+class Archiver:
+    """Looks, archives and drops. objects(bucket) opens a bucket; now: epoch ms; work: a folder for parts under way.
+
+    step(name) is called after each of STEPS, progress(documents) while exporting.
+    """
+
+    admin: IndexAdmin
+    objects: OpenObjects
+    policies: Policies
+    state: StateLog
+    now: Callable[[], int]
+    work: Path
+    part_bytes: int
+    grace_ms: int
+    step: Callable[[str], None] = lambda _: None
+    progress: Callable[[int], None] = lambda _: None
+    _buckets: dict[str, Objects] = field(default_factory=dict)
+
+    # --------------------------------------------------------------------------------------------------------- looking
+
+    async def plan(self, holds: Holds) -> Plan:
+        """The plan as of now. holds: alias -> reasons. Raises Unavailable, ConfigurationError, ArchiveDamaged."""
+        await self.admin.refresh()
+        facts = [await self._facts(info) for info in await self.admin.indices()]
+        return make_plan(self.policies, facts, self.now(), holds, self.grace_ms)
+
+    async def _facts(self, info: IndexInfo) -> IndexFacts:
+        name = info.name
+        if name.dataset.startswith(RESTORED):
+            return IndexFacts(info, (), {})
+        facts = IndexFacts(info, tuple(await self.admin.portions(str(name))), {})
+        archived: dict[Destination, Committed] = {}
+        if info.write_blocked:  # only then can it have been archived
+            for goes_to in destinations(self.policies, facts):
+                manifest = await self._manifest(goes_to, info)
+                if manifest is not None:
+                    archived[goes_to] = Committed(manifest.created_at, manifest.index_documents)
+        return replace(facts, archived=archived)
+
+    async def _manifest(self, goes_to: Destination, info: IndexInfo) -> Manifest | None:
+        try:
+            return await asyncio.to_thread(read_manifest, self._bucket(goes_to), folder(goes_to.prefix, info.name))
+        except ObjectMissing:
+            return None
+
+    def _bucket(self, goes_to: Destination) -> Objects:
+        if goes_to.bucket not in self._buckets:
+            self._buckets[goes_to.bucket] = self.objects(goes_to.bucket)
+        return self._buckets[goes_to.bucket]
+
+    # ------------------------------------------------------------------------------------------------------- archiving
+
+    async def archive(self, entry: Entry) -> list[Manifest]:
+        """Archive what is missing of a day whose action is ARCHIVE; the manifests that were put.
+
+        Raises Unavailable, ConfigurationError; ArchiveDamaged when what was read back is not what was written.
+        """
+        self.step("planned")
+        manifests = []
+        for facts in entry.indices:
+            await self.admin.block_writes(str(facts.info.name))
+            self.step("write-blocked")
+            await self.admin.refresh()  # what was acknowledged a moment before the block belongs to it
+            now_blocked = await self._facts(replace(facts.info, write_blocked=True))
+            missing = destinations(self.policies, now_blocked) - set(now_blocked.archived)
+            if missing:
+                manifests += await self._export(now_blocked, missing)
+        return manifests
+
+    async def _export(self, facts: IndexFacts, missing: set[Destination]) -> list[Manifest]:
+        name, index = facts.info.name, str(facts.info.name)
+        by_service = {one.service: archive_of(self.policies, name.dataset, one.service) for one in facts.portions}
+        goes_to = {service: destination(policy) for service, policy in by_service.items() if policy is not None}
+        policy_of_destination = {destination(policy): policy for policy in by_service.values() if policy is not None}
+        writers = {
+            one: PartWriter(
+                folder(one.prefix, name), self.work, self.part_bytes, policy_of_destination[one].compression_level
+            )
+            for one in missing
+        }
+        parts: dict[Destination, list[Part]] = {one: [] for one in missing}
+        total, after, limit = 0, "", _FIRST_PAGE
+        try:
+            while page := await self.admin.scan(index, after, limit):
+                full = await asyncio.to_thread(_add_page, page, writers, goes_to)
+                for one, part, path in full:
+                    await self._upload(one, part, path, policy_of_destination[one], parts)
+                total, after = total + len(page), page[-1].id
+                size = sum(len(stored.body) for stored in page)
+                limit = max(1, min(_MOST_PAGE, limit * 4, _PAGE_BYTES * len(page) // max(size, 1)))
+                self.progress(len(page))
+            self.step("exported")
+            for one, writer in writers.items():
+                if (last := writer.finish()) is not None:
+                    await self._upload(one, *last, policy_of_destination[one], parts)
+        finally:
+            for writer in writers.values():
+                writer.abandon()
+        self.step("uploaded")
+        manifests = []
+        for one, writer in writers.items():
+            await asyncio.to_thread(verify_parts, self._bucket(one), parts[one])
+            self.step("verified")
+            manifest = Manifest(
+                index=index,
+                dataset=name.dataset,
+                day=name.day.isoformat(),
+                generation=name.generation,
+                created_at=self.now(),
+                documents=writer.documents,
+                index_documents=total,
+                services=writer.services,
+                parts=tuple(parts[one]),
+            )
+            await self._recount(facts.info, total)
+            manifests.append(await self._commit(one, facts.info, manifest, policy_of_destination[one]))
+            self.step("manifest")
+        await self._recount(facts.info, total)
+        self.step("re-counted")
+        return manifests
+
+    async def _upload(
+        self, goes_to: Destination, part: Part, path: Path, policy: Policy, parts: dict[Destination, list[Part]]
+    ) -> None:
+        try:
+            await asyncio.to_thread(self._bucket(goes_to).upload, part.key, path, options(policy))
+        finally:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        parts[goes_to].append(part)
+
+    async def _commit(self, goes_to: Destination, info: IndexInfo, manifest: Manifest, policy: Policy) -> Manifest:
+        bucket, key = self._bucket(goes_to), folder(goes_to.prefix, info.name) + MANIFEST
+        content = manifest.encoded()
+
+        def put() -> None:
+            bucket.put(key, content, options(policy), only_new=True)
+
+        try:
+            await asyncio.to_thread(put)
+        except ObjectExists:
+            # Ours, whose answer was lost, or another process's: either way the first one stands, if it is whole.
+            return await self._checked(goes_to, info)
+        await asyncio.to_thread(_tidy, bucket, manifest, key)
+        return manifest
+
+    async def _recount(self, info: IndexInfo, expected: int) -> None:
+        await self.admin.refresh()
+        for other in await self.admin.indices():
+            if other.name == info.name and other.documents != expected:
+                raise ArchiveDamaged(
+                    f"{info.name}: the store counts {other.documents} documents, the archive knows of {expected}"
+                )
+
+    async def _checked(self, goes_to: Destination, info: IndexInfo) -> Manifest:
+        """The committed manifest, after all it names was read back. Raises ObjectMissing, ArchiveDamaged."""
+        bucket = self._bucket(goes_to)
+        manifest = await asyncio.to_thread(read_manifest, bucket, folder(goes_to.prefix, info.name))
+        await asyncio.to_thread(verify, bucket, manifest)
+        return manifest
+
+    # -------------------------------------------------------------------------------------------------------- dropping
+
+    async def drop(self, entry: Entry, holds: Holds) -> int:
+        """Drop a day whose action is DROP, after looking at it again; the documents that went.
+
+        Raises Changed when it is not to be dropped any more, ArchiveDamaged or ObjectMissing when an archive is not
+        whole: nothing was dropped then. Unavailable, ConfigurationError.
+        """
+        for facts in entry.indices:
+            await self.admin.block_writes(str(facts.info.name))
+        fresh = next((one for one in (await self.plan(holds)).entries if one.alias == entry.alias), None)
+        if fresh is None:
+            return 0  # another process has
+        if fresh.action is not Action.DROP or not all(facts.info.write_blocked for facts in fresh.indices):
+            raise Changed(f"{entry.alias}: {fresh.action.value} now: {'; '.join(fresh.reasons)}")
+        for facts in fresh.indices:
+            for goes_to in facts.archived:
+                manifest = await self._checked(goes_to, facts.info)
+                await self._recount(facts.info, manifest.index_documents)
+                first = await self.admin.scan(str(facts.info.name), "", 1)
+                whole = manifest.documents == manifest.index_documents
+                if whole and first and manifest.parts and first[0].id != manifest.parts[0].first_id:
+                    raise ArchiveDamaged(f"{facts.info.name}: the archive of this name is of another index")
+        if not fresh.restored:
+            content = {"documents": fresh.documents, "dropped_at": self.now(), "reasons": list(fresh.reasons)}
+            await self.state.decide(tombstone_key(entry.alias), orjson.dumps(content))
+        self.step("tombstone")
+        for facts in fresh.indices:
+            await self.admin.drop(str(facts.info.name))
+        self.step("dropped")
+        return fresh.documents
+
+
+def tombstone_key(alias: str) -> str:
+    """The key in `logs-state` that says that a day was dropped for ever."""
+    return f"tombstone/{alias}"
+
+
+def options(policy: Policy) -> PutOptions:
+    """How a policy's objects are kept."""
+    return PutOptions(policy.storage_class, policy.encryption, policy.kms_key_id)
+
+
+def _tidy(bucket: Objects, manifest: Manifest, key: str) -> None:
+    """Remove the parts of attempts that came to nothing. Under the lease: nobody else is writing here."""
+    named = {key, *(part.key for part in manifest.parts)}
+    for found in list(bucket.list(key.removesuffix(MANIFEST))):
+        if found.key not in named:
+            bucket.delete(found.key)
+
+
+def _add_page(
+    page: Sequence[Stored], writers: Mapping[Destination, PartWriter], goes_to: Mapping[str, Destination]
+) -> list[tuple[Destination, Part, Path]]:
+    full = []
+    for stored in page:
+        document: dict[str, Any] = orjson.loads(stored.body)
+        one = goes_to.get(portion_of(document)[0])
+        writer = writers.get(one) if one is not None else None
+        if one is not None and writer is not None and (done := writer.add(stored, document)) is not None:
+            full.append((one, *done))
+    return full
