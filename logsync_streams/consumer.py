@@ -120,7 +120,7 @@ class GuardedConsumer(driver.Consumer):
         self._compared.clear()
         self._expired_to.clear()
         self._handed_out.clear()  # Faust seeks to the committed offsets next
-        self.positions = {tp: offset for tp, offset in self.positions.items() if tp in assigned}
+        self.positions.clear()  # another worker may have gone on from them meanwhile
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def perform_seek(self) -> None:
@@ -135,6 +135,7 @@ class GuardedConsumer(driver.Consumer):
             log.warning("%s: what may have expired unread is not known: %r", self.app.conf.id, error)
             return
         for tp in new:
+            metrics.expired_unread.labels(self.app.conf.id, tp.topic)  # visible as 0
             committed = self._read_offset[tp]
             if committed is not None:
                 self.count_expired(tp, committed, begins[tp])
