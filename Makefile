@@ -25,7 +25,7 @@ FIND_PYTHON = \
 PARTS := setup.cfg constraints.txt pyproject.toml
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: help run test test-fast test-real test-faults soak check format stack stack-stop bench documents dashboards lock
+.PHONY: help run test test-fast test-real test-faults fuzz soak check format stack stack-stop bench documents dashboards lock
 
 help:  ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ test-faults: $(VENV)/.ready-to-test  ## Kill and break things under load, then c
 
 soak: $(VENV)/.ready-to-test  ## All of those, and each for longer: an hour or more
 	LOGSYNC_SOAK=1 $(BIN)/python -m pytest tests -m faults -rA $(ARGS)
+
+fuzz: $(VENV)/.ready-to-test  ## Fuzz every wire parser for a minute each (LOGSYNC_FUZZ_SECONDS=600 for longer)
+	LOGSYNC_FUZZ_SECONDS=$${LOGSYNC_FUZZ_SECONDS:-60} $(BIN)/python -m pytest tests/fuzz -s $(ARGS)
 
 check: $(VENV)/.ready-to-test  ## ruff, mypy --strict, the layers of docs/architecture.md, generated files
 	$(BIN)/ruff check .
