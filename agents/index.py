@@ -30,7 +30,7 @@ _TOO_LARGE = Outcome(Reaction.DEAD_LETTER, "too_large", "too large alone", "too_
 
 Letters = list[tuple[Document, Outcome]]
 OnDead = Callable[[Letters], Awaitable[None]]
-OnBlocked = Callable[[str], Awaitable[None]]
+OnBlocked = Callable[[str], Awaitable[bool]]
 OnMissing = Callable[[str], Awaitable[bool]]
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -108,8 +108,9 @@ def halves(documents: list[Document]) -> list[list[Document]]:
 class Indexer:
     """Writes until everything is settled, a few bulk requests at a time.
 
-    on_blocked(target): the archive blocked the target's index; opens the next generation. on_missing(target): the
-    target is not there any more; true when its day was dropped for ever. sleep and jitter: passed in for tests.
+    on_blocked(target): the archive blocked the target's index; opens the next generation, or answers true when the day
+    is being dropped for ever. on_missing(target): the target is not there any more; true when it was dropped for ever.
+    sleep and jitter: passed in for tests.
     """
 
     writer: EventWriter
@@ -226,15 +227,14 @@ class Indexer:
             answers.held += [outcome for _, outcome in poison]
             answers.retry += [document for document, _ in poison]
             poison = []
-        for target in sorted(answers.missing):
-            if await self.on_missing(target):
-                poison += [(document, EXPIRED) for document in answers.retry if document.target == target]
-                answers.retry = [document for document in answers.retry if document.target != target]
+        expired = {target for target in sorted(answers.missing) if await self.on_missing(target)}
+        expired |= {target for target in sorted(answers.blocked) if await self.on_blocked(target)}
+        if expired:
+            poison += [(document, EXPIRED) for document in answers.retry if document.target in expired]
+            answers.retry = [document for document in answers.retry if document.target not in expired]
         if poison:
             await bulk.on_dead([(bulk.original(document), outcome) for document, outcome in poison])
             bulk.settled.dead += len(poison)
-        for target in sorted(answers.blocked):
-            await self.on_blocked(target)
 
     def _pause(self, attempt: int) -> float:
         # Full jitter (AWS builders' library): workers that failed together do not come back together.

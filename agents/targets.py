@@ -7,7 +7,7 @@ retried request) is looked up there first (DESIGN §4, Target, Identity); the ge
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import date, timedelta
 
 from agents.horizon import write_horizon
@@ -16,7 +16,9 @@ from logsync_streams.storage.naming import IndexName, parse_index
 
 
 class Targets:
-    """The aliases known to exist and their generations. now: epoch ms; tombstone(alias): the day was dropped."""
+    """The aliases known to exist and their generations. now: epoch ms; tombstone(alias): the day was dropped, as of the
+    last `reload`, which is called before anything is made (default: there is nothing to read).
+    """
 
     def __init__(
         self,
@@ -25,9 +27,11 @@ class Targets:
         retention_days: int,
         now: Callable[[], int],
         tombstone: Callable[[str], bool],
+        reload: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._admin, self._reader = admin, reader
         self._retention_days, self._now, self._tombstone = retention_days, now, tombstone
+        self._reload = reload
         self._generations: dict[str, list[IndexName]] | None = None
         self._blocked: set[str] = set()
         self._opening = asyncio.Lock()
@@ -59,9 +63,10 @@ class Targets:
         known = await self._known()
         first, last = write_horizon(self._now(), self._retention_days)
         expired = []
-        for target in targets:
-            if target in known:
-                continue
+        missing = [target for target in targets if target not in known]
+        if missing and self._reload is not None:
+            await self._reload()
+        for target in missing:
             name = parse_index(target)
             if self._tombstone(target):
                 expired.append(target)
@@ -81,17 +86,26 @@ class Targets:
         names = {target: parse_index(target) for target in targets if target not in known}
         return {target for target, name in names.items() if name is None or not first <= name.day <= last}
 
-    async def open_next(self, target: str) -> None:
-        """The archive blocked the target's index: open the next generation unless another worker has. Unavailable."""
+    async def open_next(self, target: str) -> bool:
+        """The archive blocked the target's index: open the next generation unless another worker has. True: the day is
+        being dropped for ever, nothing is opened. Raises Unavailable.
+        """
         async with self._opening:  # two bulks may be told of the same block
+            if self._reload is not None:
+                await self._reload()
+            if self._tombstone(target):
+                return True
             generations = (await self.refresh()).get(target, [])
             if generations and str(generations[-1]) in self._blocked:
                 await self._admin.next_generation(target)
                 await self.refresh()
+            return False
 
     async def dropped(self, target: str) -> bool:
         """A write found the target missing: true when its day was dropped for ever. Raises Unavailable."""
         await self.refresh()
+        if self._reload is not None:
+            await self._reload()
         return self._tombstone(target)
 
     async def stored_under(self, alias: str, ids: Collection[str]) -> set[str]:

@@ -17,18 +17,20 @@ from typing import Any, Protocol
 
 import aiokafka
 import orjson
+from aiokafka.errors import KafkaError
 
 from logsync_streams import topics
+from logsync_streams.errors import Unavailable
 from logsync_streams.settings import Settings
 
 
 class StateLog(Protocol):
     async def read(self) -> dict[str, bytes]:
-        """All keys with the value in force."""
+        """All keys with the value in force. Raises Unavailable."""
         ...
 
     async def decide(self, key: str, value: bytes) -> bytes:
-        """Write the value unless the key has one; the value in force is returned, durable."""
+        """Write the value unless the key has one; the value in force is returned, durable. Raises Unavailable."""
         ...
 
     async def close(self) -> None: ...
@@ -87,6 +89,15 @@ class KafkaState:
         self._bootstrap = settings.kafka.bootstrap
 
     async def read(self) -> dict[str, bytes]:
+        try:
+            return await self._read()
+        except KafkaError as error:
+            raise self._away(error) from error
+
+    def _away(self, error: KafkaError) -> Unavailable:
+        return Unavailable(f"{topics.STATE} on {','.join(self._bootstrap)}: {str(error) or type(error).__name__}")
+
+    async def _read(self) -> dict[str, bytes]:
         consumer = aiokafka.AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
         await consumer.start()
         try:
@@ -107,9 +118,11 @@ class KafkaState:
 
     async def _write(self, key: str, value: bytes) -> None:
         producer = aiokafka.AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all")
-        await producer.start()
         try:
+            await producer.start()
             await producer.send_and_wait(topics.STATE, value, key=key.encode(), partition=0)
+        except KafkaError as error:
+            raise self._away(error) from error
         finally:
             await producer.stop()
 

@@ -52,6 +52,7 @@ from logsync_streams.version import VERSION
 from logsync_streams.watchdog import Watchdog
 from retention.policy import Assignment, assignment, datasets, read_policies, state_key
 from tables.assignments import Assignments
+from tables.tombstones import Tombstones
 
 MAX_RECORDS_IN_A_MESSAGE = 2000
 MAX_BYTES_IN_A_MESSAGE = 1024 * 1024
@@ -128,9 +129,17 @@ def build(settings: Settings) -> Worker:
     if "index" in settings.roles:
         app = worker.apps["index"] = _app("index", settings)
         store = worker.store = open_store(settings)
+        tombstones = Tombstones(state.read)
         worker.index = IndexStream(
             store.writer,
-            Targets(store.admin, store.reader, settings.kafka.raw_retention_days, now_ms, tombstone=lambda _: False),
+            Targets(
+                store.admin,
+                store.reader,
+                settings.kafka.raw_retention_days,
+                now_ms,
+                tombstone=tombstones.stands,
+                reload=tombstones.reload,
+            ),
             assignments,
             _limits(settings),
             dead_topic=_topic(app, topics.DEAD_LETTERS),

@@ -46,6 +46,7 @@ from retention.plan import (
     make_plan,
 )
 from retention.policy import RESTORED, Policies, Policy
+from tables.tombstones import tombstone_key
 
 # A page of a scan: aimed at so many bytes, and bounded in documents, whose size is not known beforehand.
 _PAGE_BYTES = 4 * 1024 * 1024
@@ -262,11 +263,6 @@ class Archiver:
             await self.admin.drop(str(facts.info.name))
         self.step("dropped")
         return fresh.documents
-
-
-def tombstone_key(alias: str) -> str:
-    """The key in `logs-state` that says that a day was dropped for ever."""
-    return f"tombstone/{alias}"
 
 
 def options(policy: Policy) -> PutOptions:

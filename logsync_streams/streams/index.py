@@ -233,8 +233,8 @@ class IndexStream:
                 metrics.retries.labels("unavailable").inc()
                 await asyncio.sleep(_WAIT_FOR_STORE_SECONDS)
 
-    async def _open_next(self, target: str) -> None:
-        await self._when_available(partial(self._targets.open_next, target))
+    async def _open_next(self, target: str) -> bool:
+        return await self._when_available(partial(self._targets.open_next, target))
 
     async def _dropped(self, target: str) -> bool:
         return await self._when_available(partial(self._targets.dropped, target))

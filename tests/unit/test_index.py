@@ -57,6 +57,7 @@ class Rig:
 
     async def _blocked(self, target):
         self.opened.append(target)
+        return target in self.dropped
 
     async def _sleep(self, seconds):
         self.pauses.append(seconds)

@@ -7,11 +7,12 @@ from logsync_streams.state import FileState
 from logsync_streams.storage.factory import Store
 from logsync_streams.storage.memory import MemoryStore
 from retention.archive import ArchiveDamaged
-from retention.archiver import STEPS, Changed, tombstone_key
+from retention.archiver import STEPS, Changed
 from retention.lease import HELD_MS, Lease, LeaseLost, LeaseTaken
 from retention.objects import MemoryObjects, ObjectMissing
 from retention.plan import Action
 from retention.run import Guard, Receipt, receipts, run
+from tables.tombstones import tombstone_key
 from tests.contract.documents import stored
 from tests.retention import (
     AUTH_TARGET,
