@@ -15,6 +15,7 @@ from datetime import date
 from typing import Any
 
 import orjson
+from aiokafka.codec import zstd_encode
 
 from agents.count import Tally, count
 from agents.document import document
@@ -29,10 +30,13 @@ from logsync_streams.events import Event
 from logsync_streams.parsing import PARSERS
 from logsync_streams.settings import ProcessSettings
 from logsync_streams.storage.api import Document
+from logsync_streams.storage.elasticsearch_client import MODERN, BulkJson
+from logsync_streams.storage.elasticsearch_writer import bulk_body, unfit
 from logsync_streams.words import words_field
 
 _ROUNDS = 5
 _RECORDS_A_BATCH = 4
+_BULK = 2000
 _TARGET = "logsync-default-2026.01.01"
 
 
@@ -60,6 +64,7 @@ def measure(number: int, rounds: int = _ROUNDS) -> dict[str, float]:
     decoded = processor.decode(records, Outcome())
     parse = PARSERS["json"]
     messages = [orjson.loads(event.data)["message"] for event in made]
+    serializer = BulkJson()
     common = stamp(now_ms, "http", "192.0.2.1:4711")
     whole = asyncio.run(_outcome(processor, records))
     packed = [enriched.encode(record) for record in processor.enriched(whole, "logs", 0, 0, len(records))]
@@ -93,6 +98,10 @@ def measure(number: int, rounds: int = _ROUNDS) -> dict[str, float]:
             lambda outcome: [enriched.encode(r) for r in processor.enriched(outcome, "logs", 0, 0, len(records))],
         ),
         "index: decode and ids": (lambda: None, lambda _: _documents(packed)),
+        "index: is it fit to be sent": (lambda: _documents(packed), lambda given: [unfit(each) for each in given]),
+        "index: the bulk request": (lambda: _documents(packed), lambda given: _requests(given)),
+        "index: its answer": (lambda: _answers(whole), lambda given: [serializer.loads(each) for each in given]),
+        "Kafka: pack logs-enriched (zstd)": (lambda: None, lambda _: [zstd_encode(value) for value, _ in packed]),
     }
     return {name: _best(prepare, work, rounds) / number * 1e6 for name, (prepare, work) in parts.items()}
 
@@ -158,6 +167,17 @@ def _documents(packed: list[tuple[bytes, list[tuple[str, bytes]]]]) -> list[Docu
         record = enriched.decode(value, headers)
         found += [Document(record.target, enriched.document_id(body), body) for body in record.documents]
     return found
+
+
+def _requests(documents: list[Document]) -> list[bytes]:
+    return [bulk_body(documents[first : first + _BULK], MODERN) for first in range(0, len(documents), _BULK)]
+
+
+def _answers(outcome: Outcome) -> list[bytes]:
+    """What Elasticsearch answers to these documents' bulk requests when all is well."""
+    item = orjson.dumps({"create": {"_index": f"{_TARGET}-000001", "status": 201}})
+    number = len(outcome.documents)
+    return [b'{"items":[' + b",".join([item] * min(_BULK, number - first)) + b"]}" for first in range(0, number, _BULK)]
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestServer
 from logsync_streams.errors import ConfigurationError
 from logsync_streams.settings import StoreSettings
 from logsync_streams.storage.api import DUPLICATE, STORED, Document, Reaction
-from logsync_streams.storage.elasticsearch_client import MODERN, Abilities, _Json, connect
+from logsync_streams.storage.elasticsearch_client import MODERN, Abilities, BulkJson, connect
 from logsync_streams.storage.elasticsearch_writer import ElasticsearchWriter, bulk_body, unfit, with_search_fields
 
 TARGET = "logsync-default-2026.11.24"
@@ -207,13 +207,13 @@ ITEM = b'{"create":{"_index":"logsync-default-2026.11.24-000001","status":201}}'
     ],
 )
 def test_an_answer_is_read_the_same_whether_its_items_are_alike_or_not(body):
-    assert orjson.loads(body) == _Json().json_loads(body)
+    assert orjson.loads(body) == BulkJson().json_loads(body)
 
 
 @pytest.mark.parametrize("body", [b'{"items":[' + ITEM, b'{"items":[' + ITEM + b",]}", b'{"items":[{"a":"}}]}', b""])
 def test_an_answer_that_breaks_off_is_no_answer(body):
     with pytest.raises(orjson.JSONDecodeError):
-        _Json().json_loads(body)
+        BulkJson().json_loads(body)
 
 
 def test_labels_are_looked_for_after_the_long_texts_only():
