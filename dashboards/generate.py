@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from dashboards.grafana_dashboards import DASHBOARDS
+from dashboards.kibana_objects import ndjson
 from dashboards.rules import rule_files
 from dashboards.thresholds import Thresholds
 
@@ -12,7 +15,12 @@ FOLDER = Path(__file__).parent
 
 def generated() -> dict[Path, str]:
     """Path under dashboards/ -> content."""
-    return {Path("prometheus", "rules", name): text for name, text in rule_files(Thresholds()).items()}
+    files = {Path("prometheus", "rules", name): text for name, text in rule_files(Thresholds()).items()}
+    for dashboard in DASHBOARDS:
+        path = Path("grafana", "dashboards", f"{dashboard.uid}.json")
+        files[path] = json.dumps(dashboard.json(), indent=1, ensure_ascii=False) + "\n"
+    files[Path("kibana", "logsync.ndjson")] = ndjson()
+    return files
 
 
 def stale(folder: Path = FOLDER) -> list[Path]:

@@ -234,11 +234,14 @@ _DEAD_LETTERS = {
 }
 
 
-def announce_dead_letters() -> None:
-    """Show the counters of dead letters as 0: the rise from nothing to the first value is one that no rate shows."""
+def announce() -> None:
+    """Show counters that alerts look at as 0: the rise from nothing to the first value is one that no rate shows."""
     for stage, categories in _DEAD_LETTERS.items():
         for category in categories:
             dead_letters.labels(stage, category)
+    retries.labels("unavailable")
+    for source in ("http", "fluentd"):
+        rejected.labels(source, "503")
 
 
 class BoundedLabels:
@@ -255,3 +258,6 @@ class BoundedLabels:
             self._known.add(value)
             return value
         return OTHER
+
+
+announce()

@@ -160,7 +160,6 @@ def build(settings: Settings) -> Worker:
         inventory = Inventory(services, settings.web.max_services)
 
     upkeep = Upkeep(worker.apps, fold, worker.store, now_ms, inventory)
-    metrics.announce_dead_letters()
     for topic in (*settings.kafka.raw_topics, topics.ENRICHED):
         metrics.topic_retention_seconds.labels(topic).set(settings.kafka.raw_retention_days * 86_400)
     first, *others = [worker.apps[role] for role in settings.roles]
