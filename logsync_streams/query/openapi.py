@@ -29,7 +29,7 @@ _AWAY["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type":
 _BUSY = problem("This client has as many requests under way as it may.")
 _WRONG = problem("The query or a parameter is wrong: column, parameter and hint say where.")
 _NOT_OURS = problem("The Host header does not name this server.")
-_ID: Schema = {"name": "id", "in": "path", "required": True, "schema": TEXT}
+_ID: Schema = {"name": "id", "in": "path", "required": True, "description": "event.id", "schema": TEXT}
 _NAME: Schema = {
     "name": "name",
     "in": "path",
