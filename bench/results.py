@@ -80,6 +80,7 @@ def update(path: Path, sections: Sequence[str]) -> None:
     found = {match[1]: match[0].strip() + "\n" for match in _SECTION.finditer(text)}
     found |= {made.split()[1]: made for made in sections}
     order = [row.id for row in ROWS if row.id in found]
+    order += sorted(found.keys() - set(order))  # those that are measured in another way, Q1 for one
     path.write_text(_HEAD + "".join(f"\n{found[name]}" for name in order))
 
 
