@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from bench import measure
+from bench import measure, query
 from bench.contenders import Contender, Missing
 from bench.load import Traffic
 from bench.pairs import in_pairs
@@ -31,6 +31,8 @@ _ROW_SECONDS = 480  # with the servers' start: "runnable alone in under ten minu
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 when every row ran or said why not, 1 when a contender lost or doubled something."""
     options = _parser().parse_args(arguments)
+    if [name.upper() for name in options.rows] == ["Q1"]:  # no pairs of pipelines: it asks stores
+        return query.main(["--dry"] if options.dry else [])
     try:
         wanted = [row(name) for name in options.rows or DEFAULT_ROWS]
     except KeyError as error:
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(each.id for each in ROWS)}")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(each.id for each in ROWS)}, Q1")
     parser.add_argument("--pairs", type=int, default=ENOUGH_PAIRS, help="pairs to keep a row (default %(default)s)")
     parser.add_argument("--events", type=int, default=300_000, help="events a run (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the traffic (default %(default)s)")
