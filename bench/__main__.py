@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench import measure, query
 from bench.contenders import Contender, Missing
+from bench.doors import DoorContender, run_door
 from bench.load import Traffic
 from bench.pairs import in_pairs
 from bench.results import ENOUGH_PAIRS, Result, section, update, versions
@@ -77,8 +78,9 @@ def _result(bench: Bench, wanted: Row, numbers: Iterator[int], pairs: int) -> Re
     except Missing as missing:
         return Result(wanted, [], [], [], str(missing))
 
-    def measured(contender: Contender) -> Run:
-        done = run(bench, contender, next(numbers))
+    def measured(contender: Contender | DoorContender) -> Run:
+        one_run = run_door if isinstance(contender, DoorContender) else run
+        done = one_run(bench, contender, next(numbers))  # type: ignore[arg-type]  # chosen by its type
         print(
             f"{wanted.id}  {done.contender:<18} {done.cpu_us:6.2f} µs an event  {done.events_per_second:9,.0f} events/s"
             f"  {done.peak_rss_mb:4.0f} MB  {done.bulks} bulks",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.contenders import Contender, hand_loop, ours, rsyslog
+from bench.doors import DoorContender, bare_door, our_door, rsyslog_door
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +15,8 @@ class Row:
 
     id: str
     what: str
-    ours: Callable[[], Contender]
-    other: Callable[[], Contender]
+    ours: Callable[[], Contender | DoorContender]
+    other: Callable[[], Contender | DoorContender]
     goal: float | None
 
 
@@ -54,6 +55,27 @@ ROWS = (
         lambda: ours("envelopes", one_broken_in=1000),
         lambda: ours("envelopes"),
         1.05,
+    ),
+    Row(
+        "C1",
+        "HTTP, one event a POST, acknowledged after Kafka ÷ a bare handler that only sends the body to Kafka",
+        lambda: our_door("one"),
+        lambda: bare_door("one"),
+        1.3,
+    ),
+    Row(
+        "C2",
+        "HTTP, 500 events of NDJSON a POST, checked ÷ the same bare handler",
+        lambda: our_door("many"),
+        lambda: bare_door("many"),
+        1.5,
+    ),
+    Row(
+        "C3",
+        "syslog UDP to Kafka at 5,000 a second, nothing lost ÷ rsyslog (imudp, omkafka)",
+        lambda: our_door("udp"),
+        rsyslog_door,
+        1.2,
     ),
 )
 DEFAULT_ROWS = ("P2", "P3", "P5", "R2")

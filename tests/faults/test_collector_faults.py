@@ -62,7 +62,8 @@ def report(what: str, oracle: Oracle, load: Load, found: list[int]) -> set[int]:
     missing = oracle.acknowledged - set(found)
     unanswered = set(found) - oracle.acknowledged
     print(
-        f"F7 {what}: sent {oracle.sent} acked {len(oracle.acknowledged)} in the topic {len(found)} missing {len(missing)} "
+        f"F7 {what}: sent {oracle.sent} acked {len(oracle.acknowledged)} in the topic {len(found)} "
+        f"missing {len(missing)} "
         f"there though not acked {len(unanswered)} refused {dict(load.refused)} "
         f"slowest refusal {load.slowest_refusal_seconds:.1f} s"
     )
