@@ -208,7 +208,7 @@ SERVICE = Dashboard(
 
 RETENTION = Dashboard(
     "logsync-retention",
-    "LogSync: retention",
+    "LogSync: retention and archive",
     [
         number("Expired unread", "sum(logsync_expired_unread_events_total)", red_from=1),
         series(
@@ -220,6 +220,21 @@ RETENTION = Dashboard(
             ),
             unit="percentunit",
         ),
+        number(
+            "Last success of the retention",
+            "max(logsync_retention_last_success_timestamp_seconds) * 1000",
+            "dateTimeFromNow",
+        ),
+        number("Overdue", "max(logsync_retention_overdue_seconds)", "s", red_from=86_400),
+        number("Problems of the last run", "max(logsync_retention_problems)", red_from=1),
+        number("Days held back", "max(logsync_retention_held_days)", red_from=1),
+        series(
+            "Archived and dropped events",
+            Prom(_rate("logsync_archived_events_total"), "archived"),
+            Prom(_rate("logsync_retention_dropped_events_total"), "dropped"),
+            unit="cps",
+        ),
+        series("Archived bytes", Prom(_rate("logsync_archived_bytes_total"), "bytes"), unit="Bps"),
         _gauge("Topics keep", "logsync_topic_retention_seconds", "topic", "s"),
         series("Stored logs by dataset and day", Elastic("*", by="event.dataset", interval="1d"), stacked=True),
         table(

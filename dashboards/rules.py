@@ -151,6 +151,7 @@ def pipeline_alerts(thresholds: Thresholds) -> list[Alert]:
     lag = "sum by (group) (logsync_consumer_lag_records)"
     age = "max by (group, topic) (logsync_oldest_unprocessed_age_seconds)"
     expired = "logsync_expired_unread_events_total"
+    success = "max(logsync_retention_last_success_timestamp_seconds)"
     return [
         Alert(
             "IngestStopped",
@@ -229,6 +230,22 @@ def pipeline_alerts(thresholds: Thresholds) -> list[Alert]:
             "warning",
             '{{ $labels.instance }}: {{ $value | printf "%.2f" }} requests a second are refused, Kafka is away or slow',
             "2m",
+        ),
+        Alert(
+            "ArchiveOverdue",
+            f"max(logsync_retention_overdue_seconds) > {limits.archive_overdue_after}",
+            "warning",
+            "a day has been due for the archive or for dropping for {{ $value | humanizeDuration }}",
+            "10m",
+        ),
+        Alert(
+            "RetentionFailing",
+            "max(logsync_retention_problems) > 0\n"
+            # 0: a process that runs no retention, or none yet.
+            f"or (time() - {success} > {limits.retention_succeeds_within} and {success} > 0)",
+            "warning",
+            "the retention has not ended well: problems of its last run, or nothing for two days ({{ $value }})",
+            "10m",
         ),
         Alert(
             "TargetDown",

@@ -138,6 +138,18 @@ CASES = [
         {"instance": "a"},
     ),
     Case(
+        "ArchiveOverdue",
+        {"logsync_retention_overdue_seconds": "0+3600x40 0x20"},
+        *(34, 35, 41),
+        "a day has been due for the archive or for dropping for 1d 11h 0m 0s",
+    ),
+    Case(
+        "RetentionFailing",
+        {"logsync_retention_problems": "0 2x20 0x20"},
+        *(10, 11, 22),
+        "the retention has not ended well: problems of its last run, or nothing for two days (2)",
+    ),
+    Case(
         "TargetDown",
         {'up{job="logsync-worker",instance="a"}': "1 0x5 1x5"},
         *(2, 3, 8),
@@ -200,6 +212,21 @@ def test_without_data_only_the_alerts_about_missing_data_fire(tmp_path):
     expected = [expecting(30, name, []) for name in ALERTS if name not in NOT_ABOUT_DATA]
 
     run(tmp_path, rule_files(Thresholds()), [{"interval": "1m", "input_series": [], "alert_rule_test": expected}])
+
+
+def test_a_retention_that_does_not_run_any_more_is_noticed(tmp_path):
+    name = "RetentionFailing"
+    series = [{"series": "logsync_retention_last_success_timestamp_seconds", "values": "60x3000"}]
+    expected = [
+        {
+            "expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}})',
+            "eval_time": eval_time,
+            "exp_samples": found,
+        }
+        for eval_time, found in (("47h", []), ("49h", [{"labels": "{}", "value": 1}]))
+    ]
+
+    run(tmp_path, rule_files(Thresholds()), [{"interval": "1m", "input_series": series, "promql_expr_test": expected}])
 
 
 def test_a_service_with_a_threshold_of_its_own_is_judged_by_it_alone(tmp_path):
