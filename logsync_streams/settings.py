@@ -77,7 +77,10 @@ class KafkaSettings(_Group):
     raw_retention_days: int = Field(3, ge=1, le=365, description="days that raw and enriched records are kept")
     session_timeout_seconds: float = Field(30, ge=6, le=90, description="a silent worker's partitions move after this")
     stall_timeout_seconds: float = Field(
-        300, ge=5, le=86_400, description="a worker with something to do and no progress ends itself after this"
+        300,
+        ge=5,
+        le=86_400,
+        description="a worker with work and no progress ends itself after this, or twice the store's time to answer",
     )
     commit_interval_seconds: float = Field(1.0, gt=0, le=60, description="how often offsets are committed")
     linger_ms: int = Field(20, ge=0, le=1000, description="how long a producer waits to fill a batch")
@@ -335,6 +338,8 @@ class RetentionSettings(_Group):
     drop_guard_documents: int = Field(
         100_000, ge=0, description="fewer documents than this may always be dropped when they are due"
     )
+    metrics_host: LoopbackHost = Field("127.0.0.1", description="address of the metrics of `logsync retention serve`")
+    metrics_port: Port = Field(8083, description="port of the metrics of `logsync retention serve`")
     restored_days: int = Field(7, ge=1, le=3650, description="days that restored logs are kept")
 
 

@@ -164,7 +164,9 @@ def build(settings: Settings) -> Worker:
         metrics.topic_retention_seconds.labels(topic).set(settings.kafka.raw_retention_days * 86_400)
     first, *others = [worker.apps[role] for role in settings.roles]
     first.stopped_with = others
-    watchdog = Watchdog(worker.apps, settings.kafka.stall_timeout_seconds, time.monotonic)
+    # A store that hangs shows by a retry when its time to answer is over, not before.
+    stalled_after = max(settings.kafka.stall_timeout_seconds, 2 * settings.store.request_timeout_seconds)
+    watchdog = Watchdog(worker.apps, stalled_after, time.monotonic)
     _depend(first, [upkeep, *others, watchdog])  # stopped from the last to the first
     views.mount(first, rates=fold.view, status=partial(status, worker), ready=upkeep.is_ready)
     if settings.query.enabled:

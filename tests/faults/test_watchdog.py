@@ -10,7 +10,10 @@ from tests.pipeline.oracle import Oracle, eventually
 from tests.pipeline.processes import Pipeline
 
 TIMEOUT_SECONDS = 6
-SETTING = {"LOGSYNC_KAFKA__STALL_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS)}
+SETTING = {
+    "LOGSYNC_KAFKA__STALL_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
+    "LOGSYNC_STORE__REQUEST_TIMEOUT_SECONDS": "3",
+}
 ENDED_SECONDS = 120.0
 
 
