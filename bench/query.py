@@ -66,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     found: dict[str, dict[str, Times]] = {}
     with tempfile.TemporaryDirectory(prefix="logsync-bench-query-") as folder:
+        os.chmod(folder, 0o755)  # Elasticsearch runs as a user of its own
         for store in options.stores.split(","):
             measured = _elasticsearch if store == "elasticsearch" else _embedded
             found[store] = asyncio.run(measured(Path(folder), options.documents, options.rounds))
@@ -151,7 +152,9 @@ async def _api(environment: dict[str, str]) -> Any:
     port = free_port()
     ours = {"LOGSYNC_QUERY__PORT": str(port), "LOGSYNC_KAFKA__BOOTSTRAP": "127.0.0.1:1", "LOGSYNC_LOG_LEVEL": "error"}
     command = [sys.executable, "-m", "logsync_streams.cli", "query"]
-    process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **ours, **environment})
+    # It says every few seconds that Kafka, which searching does not need, is away.
+    quiet = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **ours, **environment}, stderr=quiet)
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             async with asyncio.timeout(_START_SECONDS):

@@ -8,7 +8,11 @@ const FOOT = 18;
 const HEAD = 15; // room for the number of the highest bar
 // From the bottom up: what is worst stands on the ground, where its size can be compared.
 const ORDER = ["fatal", "critical", "error", "warn", "notice", "info", "debug", "trace"];
-const TICK_EVERY_PX = 130;
+const TICK_EVERY_PX = 110;
+const TICKS_MS = [1, 5, 10, 50, 100, 500]
+  .concat([1, 2, 5, 10, 15, 30].map((seconds) => seconds * 1000))
+  .concat([1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((minutes) => minutes * 60_000))
+  .concat([1, 2, 7, 14, 28, 84, 364].map((days) => days * 86_400_000));
 
 function svg(tag, attributes, ...children) {
   const made = document.createElementNS(NS, tag);
@@ -86,13 +90,16 @@ export class Histogram {
 
   ticks(step) {
     const { buckets, interval_ms: interval } = this.data;
-    const every = Math.max(1, Math.ceil(TICK_EVERY_PX / step));
+    const least = Math.ceil(TICK_EVERY_PX / step) * interval;
+    const every = TICKS_MS.find((tick) => tick >= least && tick % interval === 0) ?? least;
+    const zone = new Date(buckets[0].start).getTimezoneOffset() * 60_000;
     const made = [];
-    for (let index = 0; index < buckets.length; index += every) {
+    for (let index = 0; index < buckets.length; index += 1) {
       const x = index * step;
       if (x > this.width - 60) break;
+      if ((((buckets[index].start - zone) % every) + every) % every >= interval) continue; // round where the reader lives
       made.push(svg("line", { class: "ground", x1: x + 0.5, x2: x + 0.5, y1: HEIGHT - FOOT, y2: HEIGHT - FOOT + 4 }));
-      made.push(svg("text", { x: x + 3, y: HEIGHT - 4 }, shortTime(buckets[index].start, Math.min(interval * every, 86_400_000))));
+      made.push(svg("text", { x: x + 3, y: HEIGHT - 4 }, shortTime(buckets[index].start, every)));
     }
     return made;
   }
