@@ -29,10 +29,10 @@ from logsync_streams.topics import topics
 Sending = Literal["one", "many", "udp"]
 
 _CONNECTIONS = 64
-_REQUESTS: dict[Sending, int] = {"one": 15_000, "many": 600, "udp": 30_000}
+_REQUESTS: dict[Sending, int] = {"one": 15_000, "many": 600, "udp": 60_000}
 _EVENTS_A_REQUEST: dict[Sending, int] = {"one": 1, "many": 500, "udp": 1}
-_UDP_PER_SECOND = 5000
-_UDP_BURST = 25
+_UDP_PER_SECOND = 15_000
+_UDP_BURST = 75
 _WARM_UP = 20  # a twentieth of the requests
 _START_SECONDS = 60
 _ARRIVE_SECONDS = 30

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from logsync_streams.cli import alerts_commands, dlq_commands, reading_commands
+from logsync_streams.cli import alerts_commands, dlq_commands, reading_commands, retention_commands
 
 if TYPE_CHECKING:
     from logsync_streams.settings import Settings
@@ -26,6 +26,8 @@ application.add_typer(topics_application, name="topics")
 application.add_typer(config_application, name="config")
 application.add_typer(reading_commands.application)
 application.add_typer(dlq_commands.application, name="dlq")
+application.add_typer(retention_commands.retention, name="retention")
+application.add_typer(retention_commands.archive, name="archive")
 application.add_typer(alerts_commands.application, name="alerts")
 
 
@@ -59,11 +61,12 @@ def dev(
 
 @application.command()
 def collect() -> None:
-    """Run the doors: HTTP and syslog."""
+    """Run the doors: HTTP, syslog, Fluentd."""
     settings = _configured()
+    from logsync_streams.cli.explain_door import explainer
     from logsync_streams.collector import server
 
-    raise typer.Exit(server.run(settings))
+    raise typer.Exit(server.run(settings, explain=explainer(settings)))
 
 
 @application.command()

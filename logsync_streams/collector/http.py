@@ -5,8 +5,9 @@ A 2xx answer means that Kafka has the events. Errors are problem documents (RFC 
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -38,6 +39,8 @@ _MAX_KEY_BYTES = 255
 _MAX_TAG_BYTES = 512
 
 Headers = dict[bytes, bytes]
+# (format, source, peer, events) -> what becomes of each.
+Explain = Callable[[str, str, str, Sequence[bytes]], list[dict[str, Any]]]
 # (body as unpacked, media type, headers, path) -> events. Raises RejectInput.
 Frame = Callable[[bytes, str, Headers, str], Framed]
 
@@ -70,8 +73,11 @@ def create_app(
     *,
     limits: Limits | None = None,
     stopping: Callable[[], bool] = lambda: False,
+    explain: Explain | None = None,
 ) -> CollectorApp:
-    """The doors over a publisher. stopping: True from the moment at which this process is told to end."""
+    """The doors over a publisher. stopping: True from the moment at which this process is told to end. explain:
+    what `process` would make of events; it is handed in, since the collector does not know the stages.
+    """
 
     async def healthz(request: Request) -> Response:
         return _json(200, {"status": "ok"})
@@ -92,7 +98,7 @@ def create_app(
 
     limits = limits or Limits(settings)
     bodies = Bodies(settings, limits.receiving)
-    door = partial(Door, publisher=publisher, bodies=bodies, limits=limits, settings=settings)
+    door = partial(Door, publisher=publisher, bodies=bodies, limits=limits, settings=settings, explain=explain)
     others = Starlette(
         routes=[
             Route(LOGS_PATH, only_post),
@@ -115,9 +121,10 @@ def create_app(
 class Door:
     """One path as a plain ASGI callable: the body is counted while it comes in.
 
-    202 {accepted, envelope_ids}; 207 with the refused lines beside them when some were not well-formed; 400, 408, 413,
-    415 when nothing was taken; 429 over the rate limit; 503 with Retry-After when Kafka is away or slow (with an
-    Idempotency-Key, sending again doubles nothing).
+    202 {accepted, envelope_ids}; 200 {explained, refused} with `?explain=1`, which stores nothing; 207 with the refused
+    lines beside what was accepted when some were not well-formed; 400, 408, 413, 415 when nothing was taken; 429 over
+    the rate limit; 503 with Retry-After when Kafka is away or slow (with an Idempotency-Key, sending again doubles
+    nothing).
     """
 
     def __init__(
@@ -129,9 +136,11 @@ class Door:
         bodies: Bodies,
         limits: Limits,
         settings: CollectorSettings,
+        explain: Explain | None = None,
     ) -> None:
         self._source, self._frame, self._publisher = source, frame, publisher
         self._bodies, self._limits, self._settings = bodies, limits, settings
+        self._explain = explain
         self._accepted = metrics.requests.labels(source, "202")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -153,7 +162,8 @@ class Door:
 
     async def _take(self, scope: Scope, headers: Headers, receive: Receive) -> Response | None:
         key = _key_hash(headers.get(b"idempotency-key"), self._source)
-        if away := self._publisher.unavailable():
+        explaining = self._explain is not None and b"explain=1" in scope["query_string"].split(b"&")
+        if not explaining and (away := self._publisher.unavailable()):
             # Before the body: it would be of no use, and takes room.
             raise Unavailable(away)
         body = await self._bodies.receive(headers, receive)
@@ -170,6 +180,8 @@ class Door:
             )
             client = scope.get("client")
             address = client[0] if client else ""
+            if explaining:
+                return await self._explained(framed, address)
             wait = self._limits.rate.wait_seconds(address, len(framed.events), time.monotonic())
             if wait:
                 raise RejectInput(429, "Too many events", "over the rate limit of your address", retry_after=wait)
@@ -177,6 +189,21 @@ class Door:
             return _answer(framed, await self._publisher.publish(sender, framed.events, key=key))
         finally:
             self._bodies.give_back(body)
+
+    async def _explained(self, framed: Framed, address: str) -> Response:
+        """200 with what would become of each event; nothing is stored."""
+        if len(framed.events) > _MOST_EXPLAINED:
+            raise RejectInput(
+                413, "Too many events", f"at most {_MOST_EXPLAINED} are explained", limit_events=_MOST_EXPLAINED
+            )
+        assert self._explain is not None
+        explain = partial(self._explain, framed.format, self._source, address, framed.events)
+        # Its first question loads all stages.
+        explained = await asyncio.to_thread(explain)
+        return _json(200, {"explained": explained, "refused": shown(framed.refused)})
+
+
+_MOST_EXPLAINED = 100
 
 
 def _frame_logs(settings: CollectorSettings) -> Frame:

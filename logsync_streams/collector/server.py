@@ -18,7 +18,7 @@ import uvicorn
 import uvloop
 
 from logsync_streams.collector.forward import ForwardDoor
-from logsync_streams.collector.http import create_app
+from logsync_streams.collector.http import Explain, create_app
 from logsync_streams.collector.http_protocol import Guard
 from logsync_streams.collector.kafka_publisher import KafkaPublisher
 from logsync_streams.collector.kernel_drops import KernelDrops
@@ -49,16 +49,16 @@ class Door(Protocol):
         ...
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, *, explain: Explain | None = None) -> int:
     """The collector until SIGTERM or SIGINT. The exit code: 0, or 1 when events that were taken had to be given up.
 
-    Raises ConfigurationError when a door cannot be opened.
+    explain: see `http.create_app`. Raises ConfigurationError when a door cannot be opened.
     """
     # aiokafka reports each failed attempt on its own loggers; the publisher says once what is wrong.
     if settings.log_level != "debug":
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(serve(settings))
+        return runner.run(serve(settings, explain=explain))
 
 
 async def serve(
@@ -67,6 +67,7 @@ async def serve(
     ready: Callable[[dict[str, str]], None] | None = None,
     stop: asyncio.Event | None = None,
     publisher: Publisher | None = None,
+    explain: Explain | None = None,
 ) -> int:
     """`run` on the running loop. ready: called with the doors' addresses when they are open (Kafka may be away still:
     they answer 503). publisher: what they hand over to, in place of Kafka.
@@ -87,7 +88,7 @@ async def serve(
     guard = Guard(doors, limits)
     # Own log lines, signals and addresses of senders: uvicorn is to serve, and no more.
     config = uvicorn.Config(
-        create_app(publisher, doors, limits=limits, stopping=stop.is_set),
+        create_app(publisher, doors, limits=limits, stopping=stop.is_set, explain=explain),
         http=guard.protocol(),
         ws="none",
         lifespan="off",

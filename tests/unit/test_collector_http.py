@@ -5,9 +5,11 @@ import httpx
 import orjson
 import pytest
 
+from logsync_streams.cli.explain_door import explainer
 from logsync_streams.collector.http import create_app
 from logsync_streams.collector.publisher import MemoryPublisher
-from logsync_streams.settings import CollectorSettings
+from logsync_streams.events import receive_day
+from logsync_streams.settings import CollectorSettings, Settings
 
 NOW = 1_714_566_900_000
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -173,3 +175,37 @@ async def test_other_paths_and_methods_are_problem_documents(client, method, pat
         answer.headers["content-type"],
         orjson.loads(answer.content)["status"],
     )
+
+
+async def test_explain_answers_what_would_become_of_each_event_and_stores_nothing(publisher):
+    publisher.refuse_with = "Kafka is not asked"
+    async with client_of(publisher, explain=explainer(Settings())) as client:
+        answer = await client.post(
+            "/api/logs?explain=1",
+            content=b'{"level":"debug","environment":"production","message":"m"}\n{"level":"error","message":"n"}\nno',
+            headers=NDJSON,
+        )
+
+    first, second = answer.json()["explained"]
+    assert (200, [3], []) == (
+        answer.status_code,
+        [refused["line"] for refused in answer.json()["refused"]],
+        publisher.envelopes,
+    )
+    assert ("dropped", "stored") == (first["outcome"], second["outcome"])
+    assert ("n", "error") == (second["document"]["message"], second["document"]["log"]["level"])
+
+
+async def test_a_key_over_midnight_gives_the_same_ids_on_the_other_day():
+    midnight = 1_714_608_000_000
+    now = [midnight - 1]
+    publisher = MemoryPublisher(lambda: now[0])
+    async with client_of(publisher) as client:
+        await client.post("/api/logs", content=b"{}", headers={"idempotency-key": "k"})
+        now[0] = midnight + 1
+        await client.post("/api/logs", content=b"{}", headers={"idempotency-key": "k"})
+
+    before, after = publisher.envelopes
+    assert before.event_ids() == after.event_ids()
+    assert receive_day(before.received_at) != receive_day(after.received_at)
+    assert "" not in (before.key, after.key), "it is the key that has `index` look at the day before"
