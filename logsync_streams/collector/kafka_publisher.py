@@ -46,13 +46,22 @@ class _Batch:
     kept: some of its events were offered, so it is sent until Kafka has it.
     """
 
-    __slots__ = ("done", "events", "id", "kept", "received_at", "sender", "size")
+    __slots__ = ("done", "events", "id", "kept", "received_at", "sender", "size", "timer")
 
     def __init__(self, sender: Sender, id: str, received_at: int, done: asyncio.Future[str | None]) -> None:
         self.sender, self.id, self.received_at, self.done = sender, id, received_at, done
         self.events: list[bytes] = []
         self.size = 0
         self.kept = False
+        self.timer: asyncio.TimerHandle | None = None
+
+    def answer(self, failure: str | None) -> None:
+        """What those who wait for it get; the first answer stands."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if not self.done.done():
+            self.done.set_result(failure)
 
 
 class KafkaPublisher:
@@ -87,9 +96,9 @@ class KafkaPublisher:
         batches = self._keyed(sender, events, key) if key else self._join(sender, events)
         if not batches:
             return []
-        await asyncio.wait([batch.done for batch in batches], timeout=self._timeout)
         for batch in batches:
-            failure = batch.done.result() if batch.done.done() else f"no answer from Kafka in {self._timeout:g} s"
+            # Shielded: others wait for the same future, and one who gives up must not take it from them.
+            failure = await asyncio.shield(batch.done)
             if failure is not None:
                 raise Unavailable(failure)
         return [batch.id for batch in batches]
@@ -157,6 +166,7 @@ class KafkaPublisher:
         for envelope in envelopes(sender, events, received_at=self._clock(), key=key):
             batch = _Batch(sender, envelope.id, envelope.received_at, asyncio.get_running_loop().create_future())
             batch.events = list(envelope.events)
+            self._give_up_later(batch)
             batches.append(batch)
             self._deliver_soon(batch, envelope)
         return batches
@@ -165,9 +175,15 @@ class KafkaPublisher:
         loop = asyncio.get_running_loop()
         now = self._clock()
         batch = self._open[sender] = _Batch(sender, uuid7_hex(now), now, loop.create_future())
+        self._give_up_later(batch)
         if self._flush_handle is None:
             self._flush_handle = loop.call_later(self._linger, self._flush)
         return batch
+
+    def _give_up_later(self, batch: _Batch) -> None:
+        """Answer those who wait for the batch when Kafka does not; one timer for all of them."""
+        why = f"no answer from Kafka in {self._timeout:g} s"
+        batch.timer = asyncio.get_running_loop().call_later(self._timeout, batch.answer, why)
 
     def _flush(self) -> None:
         self._flush_handle = None
@@ -210,8 +226,7 @@ class KafkaPublisher:
         finally:
             self._waiting_events -= len(batch.events)
             self._waiting_bytes -= sum(map(len, batch.events)) + len(batch.events) * _MEMORY_OVERHEAD_BYTES
-            if not batch.done.done():
-                batch.done.set_result(failure)
+            batch.answer(failure)
 
     def _acknowledged(self, batch: _Batch, partition: int, offset: int) -> None:
         self._accepted += len(batch.events)
