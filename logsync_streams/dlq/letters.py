@@ -6,7 +6,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from logsync_streams import dead_letter
 from logsync_streams.envelope import Headers
@@ -36,7 +36,8 @@ class Place:
 class Letter:
     """An open dead letter without its bytes. first, last: epoch ms of its failures, the redelivered ones included.
 
-    size: of its bytes. superseded: letters of earlier attempts that were left open, to be handled with it.
+    size: of its bytes. superseded: letters of earlier attempts that were left open, to be handled with it. target: the
+    write alias, "" when it failed before it had one; received_at: epoch ms.
     """
 
     place: Place
@@ -49,6 +50,8 @@ class Letter:
     last: int
     size: int
     superseded: tuple[Place, ...] = ()
+    target: str = ""
+    received_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,8 @@ class Ledger:
             first=min(at, known.first) if known else at,
             last=max(at, known.last) if known else at,
             size=len(record.value),
+            target=sys.intern(record.target),
+            received_at=record.received_at,
         )
 
     def open(self) -> list[Letter]:
@@ -181,18 +186,7 @@ def _with(letter: Letter, superseded: Iterable[Place]) -> Letter:
     places = tuple(superseded)
     if not places:
         return letter
-    return Letter(
-        letter.place,
-        letter.event_id,
-        letter.stage,
-        letter.category,
-        letter.reason,
-        letter.attempts,
-        letter.first,
-        letter.last,
-        letter.size,
-        places,
-    )
+    return replace(letter, superseded=places)
 
 
 def _text(named: dict[str, bytes], name: str) -> str:

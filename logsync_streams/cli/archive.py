@@ -1,0 +1,162 @@
+"""`logsync archive list`, `verify`, `search` and `restore`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import date
+
+import orjson
+from starlette.datastructures import QueryParams
+
+from logsync_streams.cli.printing import escape
+from logsync_streams.cli.retention import DONE, FAILED, Say, in_a_sentence, open_objects, opened, progress_bar
+from logsync_streams.errors import ConfigurationError, InvalidQuery, LogSyncError
+from logsync_streams.query.language import parse
+from logsync_streams.query.parameters import time_range
+from logsync_streams.query.problems import BadParameter
+from logsync_streams.settings import Settings
+from logsync_streams.storage.evaluate import compiled
+from logsync_streams.worker import now_ms
+from retention import restore as restoring
+from retention.archive import verify as verify_archive
+from retention.policy import read_policies
+from retention.restore import Found, Wanted
+
+NONE_FOUND = 1  # exit code
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the operator named, as typed. first, last: receive days."""
+
+    dataset: str = ""
+    first: str = ""
+    last: str = ""
+    service: str = ""
+    q: str = ""
+    start: str = ""
+    end: str = ""
+
+    def wanted(self) -> Wanted:
+        """Raises ConfigurationError for what cannot be meant."""
+        given = {name: value for name, value in (("from", self.start), ("to", self.end)) if value}
+        try:
+            start, end = time_range(QueryParams(given), now_ms())
+            return Wanted(self.service, start, end, compiled(parse(self.q)))
+        except (BadParameter, InvalidQuery) as error:
+            raise ConfigurationError([str(error)]) from error
+
+    def takes(self, found: Found) -> bool:
+        """Whether an archive is meant."""
+        first, last = (_day(text) for text in (self.first, self.last))
+        day = date.fromisoformat(found.manifest.day)
+        in_time = (first is None or day >= first) and (last is None or day <= last)
+        return in_time and (not self.service or self.service in found.manifest.services)
+
+
+def list_(settings: Settings, selection: Selection, *, as_json: bool, say: Say) -> int:
+    """Print the archives; exit code NONE_FOUND when there are none."""
+
+    async def act() -> int:
+        found = await _found(settings, selection)
+        if as_json:
+            say(orjson.dumps([_shown(one) for one in found], option=orjson.OPT_INDENT_2).decode())
+        else:
+            for one in found:
+                manifest = one.manifest
+                services = ", ".join(sorted(manifest.services)[:5]) + (", …" if len(manifest.services) > 5 else "")
+                where = f"s3://{one.destination.bucket}/{one.folder}"
+                say(escape(f"{where}  {manifest.documents} documents  {manifest.size_bytes} bytes  {services}"))
+        return DONE if found else NONE_FOUND
+
+    return in_a_sentence(act)
+
+
+def verify(settings: Settings, selection: Selection, *, say: Say) -> int:
+    """Read archives back and compare; exit code FAILED when one is damaged, each named."""
+
+    async def act() -> int:
+        objects, damaged = open_objects(settings.retention), 0
+        for one in await _found(settings, selection):
+            try:
+                await asyncio.to_thread(verify_archive, objects(one.destination.bucket), one.manifest)
+            except LogSyncError as error:
+                damaged += 1
+                say(escape(f"DAMAGED {error}"))
+            else:
+                say(escape(f"whole   {one.folder}  {one.manifest.documents} documents"))
+        return FAILED if damaged else DONE
+
+    return in_a_sentence(act)
+
+
+def search(settings: Settings, selection: Selection, *, limit: int, say: Say) -> int:
+    """Print logs out of the archives, one JSON object a line; exit code NONE_FOUND when there are none."""
+
+    async def act() -> int:
+        objects, wanted = open_objects(settings.retention), selection.wanted()
+        found = await _found(settings, selection)
+
+        def printing(progress: Callable[[int], None]) -> int:
+            number = 0
+            for one in found:
+                for document in restoring.search(objects(one.destination.bucket), one, wanted, progress):
+                    say(orjson.dumps(document).decode())
+                    number += 1
+                    if number >= limit:
+                        return number
+            return number
+
+        with progress_bar() as progress:
+            number = await asyncio.to_thread(printing, progress)
+        return DONE if number else NONE_FOUND
+
+    return in_a_sentence(act)
+
+
+def restore(settings: Settings, selection: Selection, *, days: int | None, dry_run: bool, say: Say) -> int:
+    """Bring logs back; exit code NONE_FOUND when there are none to bring."""
+
+    async def act() -> int:
+        objects, wanted = open_objects(settings.retention), selection.wanted()
+        until = restoring.expiry(now_ms(), days or settings.retention.restored_days)
+        began, total = time.monotonic(), 0
+        found = await _found(settings, selection)
+        async with opened(settings) as one:
+            for archive in found:
+                bucket = objects(archive.destination.bucket)
+                done = await restoring.restore(bucket, archive, wanted, one.store, until, dry_run=dry_run)
+                total += done.documents
+                there = f", {done.there} are in the store already" if done.there else ""
+                verb = "would be restored" if dry_run else "restored"
+                say(escape(f"{archive.manifest.index}: {done.documents} documents {verb}{there}"))
+            await one.store.admin.refresh()
+        seconds = time.monotonic() - began
+        say(f"{total} documents in {seconds:.1f} s; they are kept until the end of {until}")
+        return DONE if total else NONE_FOUND
+
+    return in_a_sentence(act)
+
+
+async def _found(settings: Settings, selection: Selection) -> list[Found]:
+    policies = read_policies(settings.retention.policies_file)
+    objects = open_objects(settings.retention)
+
+    def look() -> list[Found]:
+        return [one for one in restoring.archives(policies, objects, selection.dataset) if selection.takes(one)]
+
+    return await asyncio.to_thread(look)
+
+
+def _shown(one: Found) -> dict[str, object]:
+    return {"bucket": one.destination.bucket, "folder": one.folder, **asdict(one.manifest)}
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise ConfigurationError([f"{text!r}: a day is expected, as 2026-11-24"]) from error

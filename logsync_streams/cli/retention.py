@@ -1,0 +1,298 @@
+"""`logsync retention plan`, `run` and `serve`: what they ask, print, and answer as exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+import orjson
+from prometheus_client import start_http_server
+
+from logsync_streams import metrics
+from logsync_streams.cli.printing import escape
+from logsync_streams.dlq import journal
+from logsync_streams.errors import ConfigurationError, LogSyncError, Unavailable
+from logsync_streams.events import iso_time, receive_day
+from logsync_streams.settings import RetentionSettings, Settings
+from logsync_streams.state import StateLog, open_state
+from logsync_streams.storage.factory import Store, open_store
+from logsync_streams.storage.naming import parse_index
+from logsync_streams.worker import now_ms
+from retention.archiver import Archiver, Holds
+from retention.lease import held
+from retention.objects import FolderObjects, Objects
+from retention.plan import Action, Entry, Plan
+from retention.policy import Policies, read_policies
+from retention.run import Guard, Receipt, receipts, run
+from retention.settled import behind
+
+DONE, DUE, FAILED = 0, 1, 2  # exit codes
+_HOUR_MS = 3_600_000
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Everything that the commands work on."""
+
+    settings: Settings
+    store: Store
+    state: StateLog
+    policies: Policies
+    archiver: Archiver
+
+    async def holds(self) -> Holds:
+        """Why days may not be closed: what the streams have not settled, and open dead letters."""
+        await self.store.admin.refresh()
+        aliases = {info.name.alias for info in await self.store.admin.indices()}
+        kafka = self.settings.kafka
+        try:
+            found = (await behind(kafka)).holds(aliases)
+            letters = (await journal.read(kafka)).open()
+        except Unavailable:
+            if not kafka.embedded:
+                raise
+            return {}  # the embedded broker forgets when it stops: nothing is on its way any more
+        for alias, number in _targeted(((one.target, one.received_at) for one in letters), aliases).items():
+            found.setdefault(alias, []).append(f"{number} open dead letters are for it (logsync dlq list)")
+        return found
+
+
+@asynccontextmanager
+async def opened(settings: Settings, progress: Callable[[int], None] = lambda _: None) -> AsyncIterator[Opened]:
+    """The store, the state and the archiver. Raises ConfigurationError, Unavailable."""
+    retention = settings.retention
+    policies = read_policies(retention.policies_file)
+    state, store = open_state(settings), open_store(settings)
+    work = settings.data_dir / "archive-work"
+    archiver = Archiver(
+        store.admin,
+        open_objects(retention),
+        policies,
+        state,
+        now_ms,
+        work,
+        retention.part_bytes,
+        round(retention.grace_hours * _HOUR_MS),
+        progress=progress,
+    )
+    try:
+        yield Opened(settings, store, state, policies, archiver)
+    finally:
+        await store.close()
+        await state.close()
+
+
+def open_objects(retention: RetentionSettings) -> Callable[[str], Objects]:
+    """bucket -> its objects, by the settings; each is opened once."""
+
+    @cache
+    def open_bucket(bucket: str) -> Objects:
+        if retention.archive_folder is not None:
+            return FolderObjects(retention.archive_folder / bucket)
+        from retention.s3 import S3Objects
+
+        return S3Objects(bucket, retention)
+
+    return open_bucket
+
+
+def plan(settings: Settings, *, as_json: bool, say: Say) -> int:
+    """Print the plan; exit code DUE when a run would do something, DONE when not."""
+
+    async def act() -> int:
+        async with opened(settings) as one:
+            found = await one.archiver.plan(await one.holds())
+            last = (await receipts(one.state))[-1:]
+        if as_json:
+            answer = {
+                "due": found.due,
+                "days": [_shown(entry) for entry in found.entries],
+                "last_run": asdict(last[0]) if last else None,
+            }
+            say(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
+        else:
+            for line in lines(found, last):
+                say(escape(line))
+        return DUE if found.due else DONE
+
+    return in_a_sentence(act)
+
+
+def run_once(settings: Settings, *, allow_large_drop: bool, dry_run: bool, say: Say) -> int:
+    """Archive and drop what is due; exit code DUE when something could not be done."""
+    if dry_run:
+        return min(plan(settings, as_json=False, say=say), DUE)
+
+    async def act() -> int:
+        with progress_bar() as progress:
+            receipt = await _run(settings, allow_large_drop, progress)
+        for line in receipt_lines(receipt):
+            say(escape(line))
+        return DUE if receipt.problems else DONE
+
+    return in_a_sentence(act)
+
+
+def serve(settings: Settings, *, say: Say) -> int:
+    """Run on a schedule until it is told to stop; metrics on `retention.metrics_port`."""
+
+    async def act() -> int:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        retention = settings.retention
+        server, thread = start_http_server(retention.metrics_port, retention.metrics_host, registry=metrics.REGISTRY)
+        try:
+            while not stop.is_set():
+                try:
+                    receipt = await _run(settings, False, lambda _: None)
+                except LogSyncError as error:
+                    metrics.retention_problems.set(1)
+                    print(f"logsync: {escape(str(error))}", file=sys.stderr)
+                else:
+                    for line in receipt_lines(receipt):
+                        say(escape(line))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), retention.interval_hours * 3600)
+        finally:
+            server.shutdown()
+            thread.join()
+        return DONE
+
+    return in_a_sentence(act)
+
+
+async def _run(settings: Settings, allow_large_drop: bool, progress: Callable[[int], None]) -> Receipt:
+    retention = settings.retention
+    guard = Guard(retention.max_drop_factor, retention.drop_guard_documents, allow_large_drop)
+    async with opened(settings, progress) as one, held(one.state, now_ms) as lease:
+        for left in one.archiver.work.glob("part-*"):  # by a run that was killed
+            left.unlink()
+        await asyncio.to_thread(_abort_uploads, one)
+        return await run(one.archiver, one.state, lease, guard, one.holds)
+
+
+def _abort_uploads(one: Opened) -> None:
+    before = now_ms() / 1000 - 86_400
+    for bucket, prefix in sorted({(p.s3_bucket, p.s3_prefix) for p in one.policies.values() if p.archive_to_s3}):
+        one.archiver.objects(bucket).abort_uploads(f"{prefix}/", before)
+
+
+def _targeted(letters: Iterable[tuple[str, int]], aliases: set[str]) -> dict[str, int]:
+    """alias -> dead letters that would go there; one that has no target yet may go anywhere in its day."""
+    found: dict[str, int] = {}
+    for target, received_at in letters:
+        day = None if target else receive_day(received_at)
+        for alias in aliases:
+            name = parse_index(alias)
+            if alias == target or (name is not None and name.day == day):
+                found[alias] = found.get(alias, 0) + 1
+    return found
+
+
+def lines(found: Plan, last: list[Receipt]) -> list[str]:
+    """The plan for people."""
+    shown = []
+    for entry in found.entries:
+        shown.append(f"{entry.alias}  {entry.action.value:8}{entry.documents:>10} documents  {_size(entry.size_bytes)}")
+        shown += [f"    {reason}" for reason in entry.reasons]
+        if entry.action is not Action.KEEP:
+            for one in entry.services:
+                goes = f"archive s3://{one.archive.bucket}/{one.archive.prefix}" if one.archive else "no archive"
+                size = _size(one.size_bytes)
+                shown.append(f"    {one.service or '(no service)'}: {one.documents} documents, {size}: {goes}")
+    archive, drop = found.of(Action.ARCHIVE), found.of(Action.DROP)
+    unarchived = sum(one.documents for entry in drop for one in entry.services if one.archive is None)
+    shown.append(
+        f"due now: {_sum(archive)} documents to archive, {_sum(drop)} to drop, {unarchived} of these without an archive"
+    )
+    for receipt in last:
+        shown.append(f"last run with something to do: {iso_time(receipt.begun_at)}, {len(receipt.problems)} problems")
+    return shown
+
+
+def receipt_lines(receipt: Receipt) -> list[str]:
+    """What a run did, for people."""
+    shown = [f"archived {alias}: {number} documents" for alias, number in receipt.archived.items()]
+    shown += [f"dropped {alias}: {number} documents" for alias, number in receipt.dropped.items()]
+    shown += [f"held back {alias}: {'; '.join(reasons)}" for alias, reasons in receipt.held.items()]
+    shown += [f"could not: {problem}" for problem in receipt.problems]
+    return shown or ["nothing is due"]
+
+
+def in_a_sentence(act: Callable[[], Awaitable[int]]) -> int:
+    """The action's exit code; what an operator can mend is said in a sentence, and is exit code FAILED."""
+
+    async def acting() -> int:
+        return await act()
+
+    try:
+        return asyncio.run(acting())
+    except ConfigurationError as error:
+        for problem in error.problems:
+            print(f"logsync: {escape(problem)}", file=sys.stderr)
+    except LogSyncError as error:
+        print(f"logsync: {escape(str(error))}", file=sys.stderr)
+    return FAILED
+
+
+@contextlib.contextmanager
+def progress_bar() -> Any:
+    """A function that counts documents, shown as they are read on a terminal, else nowhere."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} documents"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("documents", total=None)
+        yield lambda number: bar.advance(task, number)
+
+
+def _shown(entry: Entry) -> dict[str, Any]:
+    return {
+        "alias": entry.alias,
+        "day": entry.day.isoformat(),
+        "dataset": entry.dataset,
+        "action": entry.action.value,
+        "reasons": list(entry.reasons),
+        "policy": entry.by,
+        "due_at": None if entry.due_at is None else iso_time(entry.due_at),
+        "documents": entry.documents,
+        "size_bytes": entry.size_bytes,
+        "indices": [str(facts.info.name) for facts in entry.indices],
+        "services": [
+            {
+                "service": one.service,
+                "policy": one.policy,
+                "documents": one.documents,
+                "size_bytes": one.size_bytes,
+                "due_at": None if one.due_at is None else iso_time(one.due_at),
+                "archive": one.archive._asdict() if one.archive else None,
+            }
+            for one in entry.services
+        ],
+    }
+
+
+def _sum(entries: list[Entry]) -> int:
+    return sum(entry.documents for entry in entries)
+
+
+def _size(size_bytes: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size_bytes < 1024:
+            return f"{size_bytes:.0f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} TiB"

@@ -1,0 +1,96 @@
+"""`logsync retention …` and `logsync archive …` on the embedded store and a local folder, as an operator runs them."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import pytest
+from typer.testing import CliRunner
+
+from deploy.servers import free_port
+from logsync_streams.cli.commands import application
+from logsync_streams.storage.embedded import EmbeddedStore
+from logsync_streams.storage.factory import Store
+from logsync_streams.storage.naming import alias_name
+from tests.retention import documents, fill
+
+pytestmark = pytest.mark.embedded
+OLD = alias_name("auth", date(2026, 1, 1))
+
+
+@pytest.fixture
+async def logs(tmp_path, monkeypatch):
+    """100 logs of a day that is long due, and settings that point there."""
+    one = EmbeddedStore(tmp_path / "data/store")
+    old = documents(100, OLD, "auth")
+    await fill(Store(one, one, one), old)
+    await one.close()
+    policy = {"retention_days": 30, "archive_to_s3": True, "s3_bucket": "logs"}
+    (tmp_path / "policies.json").write_text(json.dumps({"retention_policies": {"auth": policy}}))
+    for name, value in {
+        "STORE__KIND": "embedded",
+        "KAFKA__EMBEDDED": "true",
+        "KAFKA__BOOTSTRAP": f"127.0.0.1:{free_port()}",  # the embedded broker is not running
+        "DATA_DIR": tmp_path / "data",
+        "RETENTION__POLICIES_FILE": tmp_path / "policies.json",
+        "RETENTION__ARCHIVE_FOLDER": tmp_path / "archive",
+        "RETENTION__GRACE_HOURS": "0",
+    }.items():
+        monkeypatch.setenv(f"LOGSYNC_{name}", str(value))
+    return old
+
+
+def logsync(*arguments):
+    return CliRunner().invoke(application, arguments)
+
+
+def test_plan_run_list_verify_search_and_restore_go_together(logs):
+    planned = logsync("retention", "plan", "--json")
+    plan = json.loads(planned.stdout)
+
+    assert (1, True, "archive") == (planned.exit_code, plan["due"], plan["days"][0]["action"])
+    assert {"bucket": "logs", "prefix": "logsync"} == plan["days"][0]["services"][0]["archive"]
+
+    ran = logsync("retention", "run")
+
+    assert (0, [f"archived {OLD}: 100 documents", f"dropped {OLD}: 100 documents"]) == (
+        ran.exit_code,
+        ran.stdout.splitlines(),
+    )
+    assert 0 == logsync("retention", "plan").exit_code
+    assert "100 documents" in logsync("archive", "list").stdout
+    assert 0 == logsync("archive", "verify").exit_code
+
+    searched = logsync("archive", "search", "user.id:42")
+
+    assert [logs[42].id] == [json.loads(line)["event"]["id"] for line in searched.stdout.splitlines()]
+    assert "1 documents would be restored" in logsync("archive", "restore", "user.id:42", "--dry-run").stdout
+    assert "100 documents restored" in logsync("archive", "restore").stdout
+    assert "100 are in the store already" in logsync("archive", "restore").stdout
+
+
+def test_a_damaged_archive_is_named_with_exit_code_2(logs, tmp_path):
+    logsync("retention", "run")
+    (part,) = (tmp_path / "archive").rglob("part-*")
+    part.write_bytes(part.read_bytes()[:-1])
+
+    checked = logsync("archive", "verify")
+
+    assert 2 == checked.exit_code
+    assert part.name in checked.stdout
+
+
+def test_a_dry_run_changes_nothing(logs, tmp_path):
+    done = logsync("retention", "run", "--dry-run")
+
+    assert 1 == done.exit_code
+    assert not (tmp_path / "archive").exists()
+    assert b"" == (tmp_path / "data/state.ndjson").read_bytes()
+
+
+def test_what_cannot_be_meant_is_said_in_a_sentence(logs):
+    logsync("retention", "run")
+
+    assert 2 == logsync("archive", "list", "--first-day", "yesterday").exit_code
+    assert 2 == logsync("archive", "search", "(").exit_code
