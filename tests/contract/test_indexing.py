@@ -236,7 +236,8 @@ async def test_a_policy_edited_in_mid_day_takes_effect_on_the_next_and_moves_not
         state = FileState(tmp_path / "state")
         return Decided.from_value(await state.decide(state_key(day), assignment(policies).as_value()))
 
-    before, after = ({}, {"auth": Policy("auth", 30)})
+    before: dict[str, Policy] = {}
+    after = {"auth": Policy("auth", 30)}
     for policies in (before, after, after):  # a process each: the first one's records are delivered again
         assigned = await Assignments(partial(decide, policies)).of({DAY})
         await Path(opened.store, NOON).index(enriched(await processed(raw(NOON), assigned)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from functools import partial
 from typing import Any
 
 import aiokafka
@@ -22,6 +23,10 @@ def search(query: Child, text: str) -> list[dict[str, Any]]:
     assert answer.status_code == 200, answer.text
     hits: list[dict[str, Any]] = answer.json()["hits"]
     return hits
+
+
+def found_once(query: Child, text: str) -> bool:
+    return len(search(query, text)) == 1
 
 
 def produce(bootstrap: str, *values: bytes | None) -> None:
@@ -59,7 +64,7 @@ def test_logs_of_three_doors_are_found_and_nothing_is_unaccounted(pipeline: Pipe
     )
 
     for word in ("httpdoor", "syslogdoor", "unparseddoor", "kafkadoor", "plainline"):
-        eventually(lambda word=word: len(search(query, word)) == 1, FOUND_SECONDS, f"{word} is found once")
+        eventually(partial(found_once, query, word), FOUND_SECONDS, f"{word} is found once")
     [hit] = search(query, "httpdoor")
     assert ("auth-service", "error") == (hit["service"]["name"], hit["log"]["level"])
     [hit] = search(query, "syslogdoor")

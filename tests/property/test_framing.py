@@ -78,8 +78,8 @@ def test_lines_come_back_as_they_were(sent, end):
     )
 )
 def test_joining_keeps_every_byte_and_each_senders_order(lines):
-    emitted = []
-    joiner = Joiner(lambda key, data: emitted.append((key, data)), wait_seconds=1, max_bytes=50)
+    emitted: list[tuple[str, bytes]] = []
+    joiner: Joiner[str] = Joiner(lambda key, data: emitted.append((key, data)), wait_seconds=1, max_bytes=50)
     for number, (key, line) in enumerate(lines):
         joiner.push(key, line, 0, float(number) / 2)
         joiner.expire(float(number) / 2)
@@ -156,7 +156,9 @@ def test_any_forward_message_is_read_or_refused(first, second, third):
             )
         except BadRecord:
             continue
-        for time_ns, record in found.records if found else ():
+        if found is None:
+            continue
+        for time_ns, record in found.records:
             try:
                 _, time, written = orjson.loads(as_event(found.tag, time_ns, record, 10_000))
             except BadRecord:
