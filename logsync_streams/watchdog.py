@@ -106,7 +106,8 @@ class Watchdog(faust.Service):
 async def see(app: GuardedApp) -> Sight:
     """One look at an app. Raises nothing: a broker that does not answer gives a sight that is not judged."""
     consumer = app.guarded
-    assigned = app.assigned
+    # A table's changelog is written, and read only while it is recovered: its end is always ahead.
+    assigned = {tp for tp in app.assigned if app.topics.acks_enabled_for(tp.topic)}
     positions = consumer.settled_positions()
     tables: Any = app.tables  # Faust's interface does not name its recovery
     progress = (
