@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.routing import Route
@@ -27,7 +28,10 @@ def test_the_tables_of_the_readme_are_those_of_the_code(name):
 
 def test_the_readme_names_every_route():
     settings = load({})
-    apps = [http.create_app(MemoryPublisher(lambda: 0), settings.collector), create_app(MemoryStore(), settings)]
+    apps: list[Any] = [
+        http.create_app(MemoryPublisher(lambda: 0), settings.collector),
+        create_app(MemoryStore(), settings),
+    ]
     routes = {route.path_format for app in apps for route in app.routes if isinstance(route, Route)}
     named = set(re.findall(r"`(?:GET |POST )?(/[^`\s]*)`", section("HTTP")))
 
