@@ -16,6 +16,7 @@ from deploy.fetch import ELASTICSEARCH_VERSION
 from deploy.monitoring import PrometheusServer
 from tests.monitoring import start
 from tests.pipeline.kafka_truth import reset
+from tests.pipeline.oracle import eventually
 from tests.pipeline.processes import Child, Pipeline
 from tests.servers.shared import SharedServers
 from tests.servers.wiping import wipe
@@ -30,6 +31,13 @@ class Observed:
         self.pipeline, self.prometheus = pipeline, prometheus
         self.collector, self.worker = collector, worker
         self.query_url = f"http://127.0.0.1:{pipeline.query_port}"
+
+    def query_api_answers(self) -> bool:
+        """It starts with the worker, and may be behind its other parts."""
+        try:
+            return httpx.get(f"{self.query_url}/readyz", timeout=20).status_code == 200
+        except httpx.TransportError:
+            return False
 
     def send(self, number: int, **fields: Any) -> None:
         """Post this many events alike."""
@@ -78,7 +86,9 @@ def observed(folder: Path, servers: SharedServers, rules: dict[str, str], alertm
         if alertmanager:
             config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]}
         prometheus = PrometheusServer(home, yaml.safe_dump(config))
-        yield Observed(pipeline, start(prometheus), collector, worker)
+        running = Observed(pipeline, start(prometheus), collector, worker)
+        eventually(running.query_api_answers, 60, "the query API beside the worker")
+        yield running
     finally:
         if prometheus is not None:
             prometheus.kill()

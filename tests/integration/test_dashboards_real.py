@@ -128,11 +128,33 @@ def test_a_bucket_of_the_latency_leads_to_a_log_and_its_trace(running: Observed)
         found = httpx.get(f"{running.prometheus.url}/api/v1/query_exemplars", params=parameters, timeout=20).json()
         return [one["labels"] for group in found["data"] for one in group["exemplars"]]
 
-    eventually(lambda: any(found.get("trace_id") == TRACE for found in labels()), 60, "an exemplar with its trace")
+    def traced() -> bool:
+        # A bucket shows its last one: nothing without a trace may come after it.
+        running.send(1, service="auth-service", level="ERROR", trace={"id": TRACE})
+        time.sleep(1)
+        return any(found.get("trace_id") == TRACE for found in labels())
+
+    eventually(traced, 60, "an exemplar with its trace")
     (event_id, *_) = [found["event_id"] for found in labels() if found.get("trace_id") == TRACE]
     answer = httpx.get(f"{running.query_url}/api/logs/{event_id}", timeout=20)
 
     assert {"id": TRACE} == answer.json()["trace"]
+
+
+def test_our_own_logs_are_json_without_secrets_and_no_event_makes_a_line(running: Observed):
+    def lines() -> list[str]:
+        return [line for path in running.pipeline.folder.glob("*.log") for line in path.read_text().splitlines()]
+
+    before = len(lines())
+    for _ in range(5):
+        running.send(100, service="logsync", level="ERROR", metadata={"password": "hunter2"})
+    eventually(lambda: bool(running.ask('log_volume_total{service="logsync"} >= 500')), 60, "the events to be counted")
+    written = lines()
+
+    # Shipped into the product itself, a line an event would feed on itself.
+    assert len(written) - before < 20
+    assert "hunter2" not in "\n".join(written)
+    assert [line for line in written if not line.startswith("{")] == []
 
 
 @pytest.mark.parametrize(
