@@ -31,6 +31,7 @@ class _Server(uvicorn.Server):
 async def serving(app: ASGIApp) -> AsyncIterator[str]:
     """The base URL of the app, served by uvicorn on a free loopback port in this event loop."""
     with socket.create_server(("127.0.0.1", 0)) as listener:  # requests wait in it until the server is up
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as the real server's
         server = _Server(uvicorn.Config(app, log_config=None, lifespan="off"))
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
