@@ -20,6 +20,7 @@ _PROBE_SECONDS = 2.0  # pause between two looks at the broker
 _PROBE_TIMEOUT_SECONDS = 3.0
 _START_TIMEOUT_SECONDS = 8.0
 _STOP_GRACE_SECONDS = 1.0
+_CANCEL_AGAIN_SECONDS = 2 * _STOP_GRACE_SECONDS
 
 
 class Producer:
@@ -62,8 +63,10 @@ class Producer:
         """Wait at most so long for what was sent, then close the connection."""
         self.ready, self.reason = False, "this collector is stopping"
         if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+            # Once is not enough: `wait_for` of Python 3.11 swallows a cancellation that comes as what it waits for ends.
+            while not self._keeper.done():
+                self._keeper.cancel()
+                await asyncio.wait([self._keeper], timeout=_CANCEL_AGAIN_SECONDS)
         if self._producer is not None:
             await _stop(self._producer, timeout_seconds)
             self._producer = None

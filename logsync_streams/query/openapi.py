@@ -192,6 +192,7 @@ _PATHS: dict[str, Any] = {
             "requestBody": {"required": True, "content": {"application/json": {"schema": ref("Search")}}},
             "responses": {
                 "200": answer("As it was saved.", ref("SavedSearch")),
+                "404": problem("A name has no line breaks."),
                 "413": problem("The body is too long."),
                 "415": problem("The body is not declared as JSON."),
                 **_SAVED_ERRORS,
