@@ -63,7 +63,7 @@ class Producer:
         """Wait at most so long for what was sent, then close the connection."""
         self.ready, self.reason = False, "this collector is stopping"
         if self._keeper is not None:
-            # Once is not enough: `wait_for` of Python 3.11 swallows a cancellation that comes as what it waits for ends.
+            # Once is not enough: `wait_for` of Python 3.11 swallows a cancellation that comes as what it awaits ends.
             while not self._keeper.done():
                 self._keeper.cancel()
                 await asyncio.wait([self._keeper], timeout=_CANCEL_AGAIN_SECONDS)
