@@ -9,7 +9,7 @@ from logsync_streams.settings import KafkaSettings
 
 async def test_a_cancellation_that_is_swallowed_does_not_keep_it_from_closing(monkeypatch):
     monkeypatch.setattr(module, "_CANCEL_AGAIN_SECONDS", 0.01)
-    swallowed = []
+    swallowed: list[bool] = []
 
     async def keep(self: Producer) -> None:
         while True:
