@@ -135,10 +135,12 @@ def test_a_bucket_of_the_latency_leads_to_a_log_and_its_trace(running: Observed)
         return any(found.get("trace_id") == TRACE for found in labels())
 
     eventually(traced, 60, "an exemplar with its trace")
-    (event_id, *_) = [found["event_id"] for found in labels() if found.get("trace_id") == TRACE]
-    answer = httpx.get(f"{running.query_url}/api/logs/{event_id}", timeout=20)
+    event_id, *_ = [found["event_id"] for found in labels() if found.get("trace_id") == TRACE]
+    address = f"{running.query_url}/api/logs/{event_id}"
+    # It is stored, as the exemplar says; to be found it must be refreshed as well.
+    eventually(lambda: httpx.get(address, timeout=20).status_code == 200, 30, "the log can be found")
 
-    assert {"id": TRACE} == answer.json()["trace"]
+    assert {"id": TRACE} == httpx.get(address, timeout=20).json()["trace"]
 
 
 def test_our_own_logs_are_json_without_secrets_and_no_event_makes_a_line(running: Observed):
