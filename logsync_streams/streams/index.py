@@ -22,7 +22,7 @@ from logsync_streams.enriched import Enriched
 from logsync_streams.errors import ConfigurationError, DeadLetter, Unavailable
 from logsync_streams.events import receive_day
 from logsync_streams.storage.api import Document, EventWriter, Outcome, Reaction
-from logsync_streams.storage.naming import alias_name, parse_index
+from logsync_streams.storage.naming import DEFAULT_DATASET, alias_name, parse_index
 from logsync_streams.streams.index_letters import dead_document, received_at, unreadable
 from logsync_streams.streams.sending import send_dead
 from tables.assignments import Assignments
@@ -87,12 +87,18 @@ class IndexStream:
         Leaves only by cancellation: an exception here ends the process with nothing acknowledged.
         """
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._make_today())
             under_way: deque[asyncio.Task[None]] = deque()
             async for events in stream.noack_take(TAKE_MESSAGES, within=TAKE_WITHIN_SECONDS):
                 while len(under_way) >= TAKES_UNDER_WAY:
                     await asyncio.wait([under_way.popleft()])
                 before = under_way[-1] if under_way else None
                 under_way.append(group.create_task(self._take(stream, events, before)))
+
+    async def _make_today(self) -> None:
+        """The index that most logs of today go to, before the first of them has to wait for it."""
+        today = alias_name(DEFAULT_DATASET, receive_day(self._now()))
+        await self._when_available(lambda: self._targets.ensure({today}))
 
     async def _take(self, stream: Any, events: Sequence[Any], before: asyncio.Task[None] | None) -> None:
         """Settle what was taken and acknowledge it, after what was taken `before`."""

@@ -256,3 +256,9 @@ async def test_records_of_a_topic_that_was_made_anew_are_other_events(opened: Op
         await Path(opened.store, NOON).index(enriched(outcome))
 
     assert [2] == [len(there) for there in (await counted(opened)).values()]
+
+
+async def test_the_index_of_today_is_there_before_the_first_log(opened: Opened):
+    await Path(opened.store, NOON).index()
+
+    assert [f"{TARGET}-000001"] == [str(info.name) for info in await opened.store.admin.indices()]

@@ -5,10 +5,12 @@ The kill test must see it lose logs; otherwise the test proves nothing.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from logsync_streams import worker
 from logsync_streams.streams.index import IndexStream
+from tests.faults.early_ack_hold import HOLD_SECONDS
 
 
 class _Early:
@@ -19,6 +21,7 @@ class _Early:
         async for events in self._stream.noack_take(number, within=within):
             for event in events:
                 await self._stream.ack(event)
+            await asyncio.sleep(HOLD_SECONDS)
             yield events
 
     async def ack(self, event: Any) -> None:
