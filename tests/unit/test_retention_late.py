@@ -80,7 +80,7 @@ async def test_a_log_that_comes_between_the_tombstone_and_the_drop_does_not_wait
         await late_path.index([record(AUTH_TARGET, late.body)])
 
     def step(name):
-        if name == "tombstone":
+        if name == "tombstone" and not tasks:  # the first is of the day that the log is of
             tasks.append(asyncio.ensure_future(meanwhile()))
 
     one = archiver(store.admin, objects, tmp_path, step=step)
