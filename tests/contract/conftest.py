@@ -16,7 +16,7 @@ def pytest_report_header() -> list[str]:
         for name, subject in subjects().items()
         for lack in sorted(subject.lacks)
     ]
-    return [f"store contract: {', '.join(subjects())}; {'; '.join(lacking)}; LOGSYNC_TEST_SEED={SEED}"]
+    return [f"store contract: {', '.join(subjects())}; {'; '.join(lacking)}; LOGSYNC_TEST_SEED={SEED:x}"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

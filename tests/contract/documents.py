@@ -18,7 +18,8 @@ DAY = date(2026, 11, 24)
 TARGET = alias_name("default", DAY)
 OTHER_TARGET = alias_name("audit", DAY)
 NOON = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp() * 1000)
-SEED = int(os.environ.get("LOGSYNC_TEST_SEED", "20261124"))
+# In hexadecimal, as the fault tests read and print it.
+SEED = int(os.environ.get("LOGSYNC_TEST_SEED", f"{20261124:x}"), 16)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -190,7 +190,7 @@ async def test_each_query_finds_exactly_what_it_means(ready: Opened):
 
 
 async def test_random_queries_find_what_the_definition_finds_in_both_directions(ready: Opened):
-    print(f"LOGSYNC_TEST_SEED={SEED}")
+    print(f"LOGSYNC_TEST_SEED={SEED:x}")
     rng = random.Random(SEED)
     documents = random_corpus(rng, 400)
     await put(ready.store, documents)

@@ -71,7 +71,7 @@ async def test_a_facet_counts_a_log_once_for_each_value_and_the_commonest_come_f
 
 
 async def test_random_queries_are_counted_as_the_definition_counts(ready: Opened):
-    print(f"LOGSYNC_TEST_SEED={SEED}")
+    print(f"LOGSYNC_TEST_SEED={SEED:x}")
     rng = random.Random(SEED + 1)
     documents = random_corpus(rng, 300)
     await put(ready.store, documents)
