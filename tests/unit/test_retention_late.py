@@ -74,7 +74,7 @@ async def test_a_log_that_comes_between_the_tombstone_and_the_drop_does_not_wait
     store, objects = opened(), MemoryObjects()
     logs, (late,) = documents(10, AUTH_TARGET, "auth"), documents(1, AUTH_TARGET, "auth")
     await fill(store, logs)
-    tasks = []
+    tasks: list[asyncio.Future[None]] = []
 
     async def meanwhile():
         await late_path.index([record(AUTH_TARGET, late.body)])
