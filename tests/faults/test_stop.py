@@ -13,6 +13,7 @@ import pytest
 
 from deploy.servers import KafkaServer
 from tests.faults.scene import Scene, assert_kept
+from tests.pipeline.kafka_truth import reset
 from tests.pipeline.oracle import Oracle, eventually
 from tests.pipeline.processes import Child, Pipeline
 from tests.standin.store import Plan, StandinStore
