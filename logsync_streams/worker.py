@@ -324,6 +324,10 @@ def _depend(first: GuardedApp, services: Iterable[Any]) -> None:
         def on_init_dependencies(self) -> list[Any]:
             return dependencies
 
+        async def on_start(self) -> None:
+            # Together: each waits some seconds until its group is formed.
+            await asyncio.gather(*(app.maybe_start() for app in dependencies if isinstance(app, GuardedApp)))
+
 
 def _serve_query(app: GuardedApp, settings: Settings, api: Any, hub: Hub) -> None:
     from faust.contrib.asgi import AsgiService
