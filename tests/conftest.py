@@ -6,12 +6,15 @@ LOGSYNC_REQUIRE_REAL=1.
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from deploy.fetch import ELASTICSEARCH_VERSION
-from deploy.servers import ElasticsearchServer, KafkaServer
+from deploy.servers import ElasticsearchServer, KafkaServer, free_port
+from logsync_streams.dev import broker
 from tests.servers.shared import SharedServers
 from tests.servers.wiping import wipe
 
@@ -56,3 +59,16 @@ def elasticsearch_version(servers: SharedServers) -> Callable[[str], Elasticsear
 def elasticsearch(elasticsearch_version: Callable[[str], ElasticsearchServer]) -> ElasticsearchServer:
     """The shared Elasticsearch 8.19, running and without anything of ours in it."""
     return elasticsearch_version(ELASTICSEARCH_VERSION)
+
+
+@pytest.fixture
+def embedded_broker(tmp_path: Path) -> Iterator[str]:
+    """host:port of an embedded broker of this test's own. It takes a moment to listen."""
+    port = free_port()
+    with (tmp_path / "broker.log").open("wb") as log:
+        process = subprocess.Popen(broker.command(port), stdout=log, stderr=subprocess.STDOUT)
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import socket
-import subprocess
 
 import httpx
 import pytest
@@ -12,7 +11,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from logsync_streams import envelope as wire
 from logsync_streams import kafka_topics
 from logsync_streams.collector.server import serve
-from logsync_streams.dev import broker
 from logsync_streams.settings import Settings
 
 TOPIC = "logs-collector-test"
@@ -22,18 +20,6 @@ def free_port(kind=socket.SOCK_STREAM):
     with socket.socket(socket.AF_INET, kind) as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
-
-
-@pytest.fixture
-def embedded_broker(tmp_path):
-    port = free_port()
-    with (tmp_path / "broker.log").open("wb") as log:
-        process = subprocess.Popen(broker.command(port), stdout=log, stderr=subprocess.STDOUT)
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(

@@ -5,37 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import subprocess
 from dataclasses import replace
 
 import aiokafka
 import pytest
 from aiokafka.errors import KafkaError
 
-from deploy.servers import free_port
 from logsync_streams import dead_letter, envelope, kafka_topics, topics
 from logsync_streams.cli import dlq
 from logsync_streams.cli.dlq import Wanted
 from logsync_streams.dead_letter import DeadLetterRecord
-from logsync_streams.dev import broker
 from logsync_streams.dlq import journal
 from logsync_streams.envelope import RawRecord
 from logsync_streams.errors import Unavailable
 from logsync_streams.settings import Settings
 from tests.pipeline.kafka_truth import reset
 from tests.unit.test_dlq_letters import LETTER
-
-
-@pytest.fixture
-def embedded_broker(tmp_path):
-    port = free_port()
-    with (tmp_path / "broker.log").open("wb") as log:
-        process = subprocess.Popen(broker.command(port), stdout=log, stderr=subprocess.STDOUT)
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(

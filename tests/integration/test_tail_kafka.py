@@ -19,7 +19,6 @@ from logsync_streams.settings import Settings
 from logsync_streams.storage.memory import MemoryStore
 from logsync_streams.streams.tail import feeding
 from tests.browser import serving
-from tests.integration.test_collector_kafka import embedded_broker  # noqa: F401  # a fixture
 from tests.query import TARGET, log
 
 
