@@ -14,6 +14,7 @@ from typing import Concatenate, ParamSpec
 import orjson
 
 from logsync_streams import dead_letter
+from logsync_streams.cli.confirm import confirmed
 from logsync_streams.cli.printing import escape
 from logsync_streams.dead_letter import DeadLetterRecord
 from logsync_streams.dlq import journal
@@ -169,16 +170,18 @@ async def replay(settings: Settings, wanted: Wanted, *, dry_run: bool) -> int:
 
 
 @_in_a_sentence
-async def drop(settings: Settings, wanted: Wanted, *, yes: bool) -> int:
-    """Mark what is wanted as dropped, once the operator has typed how many that are."""
+async def drop(settings: Settings, wanted: Wanted, *, yes: bool, dry_run: bool = False) -> int:
+    """Mark what is wanted as dropped, once the operator has typed how many that are. dry_run: only show what that is."""
     letters = await _open(settings, wanted.selection(named=True))
     if not letters:
         print("no open dead letter is meant")
         return NOT_ALL
     for group in groups(letters):
         print(f"{group.letters:>7}  {escape(group.category)} in {escape(group.stage)}: {escape(group.reason)}")
-    if not yes and not _confirmed(len(letters)):
-        print("nothing was dropped")
+    if dry_run:
+        print(f"{_letters(len(letters))} would be dropped for ever")
+        return DONE
+    if not confirmed(f"drop {_letters(len(letters))} for ever", len(letters), yes=yes):
         return NOT_ALL
     number = 0
     async with journal.open_journal(settings.kafka) as out:
@@ -210,11 +213,6 @@ def described(letter: Letter, record: DeadLetterRecord) -> list[str]:
 
 async def _open(settings: Settings, selection: Selection) -> list[Letter]:
     return [letter for letter in (await journal.read(settings.kafka)).open() if selection.takes(letter)]
-
-
-def _confirmed(number: int) -> bool:
-    print(f"They cannot be had back. To drop {_letters(number)}, type {number}: ", end="", flush=True)
-    return sys.stdin.readline().strip() == str(number)
 
 
 def _letters(number: int) -> str:

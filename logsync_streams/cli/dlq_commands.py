@@ -74,12 +74,14 @@ def drop(
     since: Since = "",
     everything: All = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Give events up for ever; asks first. They stay counted as dropped in `list`."""
     settings = _configured()
     from logsync_streams.cli import dlq
 
-    raise typer.Exit(dlq.drop(settings, dlq.Wanted(tuple(ids or ()), category, stage, since, everything), yes=yes))
+    wanted = dlq.Wanted(tuple(ids or ()), category, stage, since, everything)
+    raise typer.Exit(dlq.drop(settings, wanted, yes=yes, dry_run=dry_run))
 
 
 def _configured() -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Iterable
 from datetime import date
 from typing import Any
@@ -71,3 +72,10 @@ def processor(**changes: Any) -> Processor:
         "receive_time": by_append_time,
     }
     return Processor(**(parts | changes))
+
+
+class Terminal(io.StringIO):
+    """A standard input that is a terminal, at which this was typed."""
+
+    def isatty(self) -> bool:
+        return True

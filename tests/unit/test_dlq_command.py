@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from logsync_streams.dlq import journal
 from logsync_streams.dlq.letters import Ledger, Place, Selection
 from logsync_streams.errors import ConfigurationError
 from logsync_streams.settings import Settings
+from tests.unit.samples import Terminal
 from tests.unit.test_dlq_letters import LETTER, Topic
 
 
@@ -51,7 +53,7 @@ def test_nothing_in_a_letter_steers_the_terminal():
     assert all(character.isprintable() or character == "\n" for character in printed)
 
 
-def test_a_drop_asks_for_the_number_and_does_nothing_without_it(monkeypatch):
+def test_a_drop_asks_for_the_number_and_does_nothing_without_it(monkeypatch, capsys):
     ledger = Ledger()
     topic = Topic()
     topic.ledger = ledger
@@ -66,10 +68,16 @@ def test_a_drop_asks_for_the_number_and_does_nothing_without_it(monkeypatch):
     monkeypatch.setattr(journal, "read", read)
     monkeypatch.setattr(journal, "open_journal", open_journal)
     for typed in ("", "y\n", "2\n"):
-        done = CliRunner().invoke(application, ["dlq", "drop", "--all"], input=typed)
+        monkeypatch.setattr(sys, "stdin", Terminal(typed))
 
-        assert (1, True) == (done.exit_code, "nothing was dropped" in done.stdout)
-        assert "type 1:" in done.stdout
+        assert 1 == dlq.drop(Settings(), Wanted(everything=True), yes=False)
+        printed = capsys.readouterr().out
+        assert ("type 1:" in printed, "nothing was done" in printed) == (True, True)
+    for dry_run in (True, False):
+        done = CliRunner().invoke(application, ["dlq", "drop", "--all", *(["--dry-run"] if dry_run else [])])
+
+        assert (0 if dry_run else 1) == done.exit_code
+        assert ("would be dropped" if dry_run else "say --yes") in done.stdout
 
 
 def test_finding_nothing_to_replay_is_exit_code_1(monkeypatch, capsys):
