@@ -72,7 +72,7 @@ format: $(VENV)/.ready-to-test  ## Format the code, and mend what ruff can mend
 bench: $(VENV)/.ready-to-test  ## Measure (ROW=P2 for one row); figures go to bench/RESULTS.md
 	$(BIN)/python -m bench $(ROW) $(ARGS)
 
-documents: $(VENV)/.ready-to-test  ## Write the tables of the README anew, from the code
+documents: $(VENV)/.ready-to-test  ## Write the tables of docs/reference.md anew, from the code
 	$(BIN)/python -m tests.documents
 
 dashboards: $(VENV)/.ready-to-test  ## Write the rules and dashboards anew, from the sources beside them

@@ -1,6 +1,6 @@
-"""The tables of the README that are made from the code: `python -m tests.documents` writes them anew.
+"""The tables of docs/reference.md, made from the code: `python -m tests.documents` writes them anew.
 
-A test compares them, so a setting or a metric without its line in the README does not pass.
+A test compares them, so a setting or a metric without its line there does not pass.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from logsync_streams import metrics, settings
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+REFERENCE = ROOT / "docs" / "reference.md"
 
 
 def settings_table() -> str:
@@ -40,7 +40,7 @@ def table_in(text: str, name: str) -> str:
     """What stands between the marks of a table. ValueError when the marks are missing."""
     found = re.search(_between(name), text, re.DOTALL)
     if found is None:
-        raise ValueError(f"the README has no place for the table of {name}")
+        raise ValueError(f"docs/reference.md has no place for the table of {name}")
     return found[2]
 
 
@@ -67,4 +67,4 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text()))
+    REFERENCE.write_text(with_tables(REFERENCE.read_text()))

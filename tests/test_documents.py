@@ -16,14 +16,15 @@ from logsync_streams.collector.publisher import MemoryPublisher
 from logsync_streams.query.app import create_app
 from logsync_streams.settings import described, load
 from logsync_streams.storage.memory import MemoryStore
-from tests.documents import README, ROOT, TABLES, table_in
+from tests.documents import REFERENCE, ROOT, TABLES, table_in
 
+README = ROOT / "README.md"
 DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_the_tables_of_the_readme_are_those_of_the_code(name):
-    assert TABLES[name]() == table_in(README.read_text(), name), "run `make documents`"
+def test_the_tables_of_the_reference_are_those_of_the_code(name):
+    assert TABLES[name]() == table_in(REFERENCE.read_text(), name), "run `make documents`"
 
 
 def test_the_readme_names_every_route():
