@@ -17,6 +17,7 @@ archive = typer.Typer(help="The archives: look, check, search in place, bring ba
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")]
 Dataset = Annotated[str, typer.Option(help="Only this dataset's archives.", show_default=False)]
 Service = Annotated[str, typer.Option(help="Only this service's logs.", show_default=False)]
 First = Annotated[str, typer.Option("--first-day", help="Receive day, as 2026-11-24.", show_default=False)]
@@ -116,6 +117,15 @@ def restore(
 
     selection = commands.Selection(dataset, first, last, service, q, start, end)
     raise typer.Exit(commands.restore(settings, selection, days=days, dry_run=dry_run, say=print))
+
+
+@archive.command()
+def prune(dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Remove archives whose archive_days are over, for ever; asks first. Exit code 1 when there are none."""
+    settings = _configured()
+    from logsync_streams.cli import archive_prune
+
+    raise typer.Exit(archive_prune.prune(settings, yes=yes, dry_run=dry_run, say=print))
 
 
 def _configured() -> Settings:

@@ -26,7 +26,7 @@ async def logs(tmp_path, monkeypatch):
     old = documents(100, OLD, "auth")
     await fill(Store(one, one, one), old)
     await one.close()
-    policy = {"retention_days": 30, "archive_to_s3": True, "s3_bucket": "logs"}
+    policy = {"retention_days": 30, "archive_to_s3": True, "s3_bucket": "logs", "archive_days": 60}
     (tmp_path / "policies.json").write_text(json.dumps({"retention_policies": {"auth": policy}}))
     for name, value in {
         "STORE__KIND": "embedded",
@@ -79,6 +79,25 @@ def test_a_damaged_archive_is_named_with_exit_code_2(logs, tmp_path):
 
     assert 2 == checked.exit_code
     assert part.name in checked.stdout
+
+
+def test_prune_shows_what_has_had_its_time_asks_and_removes_it(logs, tmp_path):
+    held_back = logsync("archive", "prune", "--dry-run")
+    logsync("retention", "run")
+    shown = logsync("archive", "prune", "--dry-run")
+    unsure = logsync("archive", "prune")
+
+    assert (1, 0, 1) == (held_back.exit_code, shown.exit_code, unsure.exit_code)
+    assert "archive_days 60 of the policy 'auth'" in shown.stdout
+    assert "auth: 100 documents" in shown.stdout
+    assert "say --yes" in unsure.stdout
+    assert 1 == len(list((tmp_path / "archive").rglob("manifest.json")))
+
+    done = logsync("archive", "prune", "--yes")
+
+    assert (0, "removed 1 archives with 100 documents for ever") == (done.exit_code, done.stdout.splitlines()[-1])
+    assert [] == [path for path in (tmp_path / "archive").rglob("*") if path.is_file()]
+    assert 1 == logsync("archive", "prune", "--yes").exit_code
 
 
 def test_a_dry_run_changes_nothing(logs, tmp_path):
