@@ -21,7 +21,7 @@ from logsync_streams.storage.api import Stored
 from logsync_streams.storage.naming import IndexName
 from logsync_streams.storage.portions import portion_of
 from logsync_streams.storage.values import date_ms
-from retention.objects import Objects
+from retention.objects import ObjectMissing, Objects
 
 FORMAT = "logsync-archive/1"
 MANIFEST = "manifest.json"
@@ -232,9 +232,29 @@ def part_lines(objects: Objects, part: Part) -> Iterator[bytes]:
 def verify(objects: Objects, manifest: Manifest) -> None:
     """Read the whole archive back. Raises ArchiveDamaged naming the object; ObjectMissing, Unavailable."""
     verify_parts(objects, manifest.parts)
+    _verify_sums(manifest)
+
+
+def _verify_sums(manifest: Manifest) -> None:
     documents = sum(part.documents for part in manifest.parts)
     if documents != manifest.documents or documents != sum(manifest.services.values()):
         raise ArchiveDamaged(f"{manifest.index}: the manifest's parts have {documents} documents, not what it says")
+
+
+def problems(objects: Objects, manifest: Manifest) -> list[LogSyncError]:
+    """What is damaged or missing in an archive, every object named; [] when it is whole. Raises Unavailable."""
+    found: list[LogSyncError] = []
+    for part in manifest.parts:
+        try:
+            verify_parts(objects, [part])
+        except (ArchiveDamaged, ObjectMissing) as error:
+            found.append(error)
+    if not found:
+        try:
+            _verify_sums(manifest)
+        except ArchiveDamaged as error:
+            found.append(error)
+    return found
 
 
 def verify_parts(objects: Objects, parts: Iterable[Part]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from logsync_streams.errors import LogSyncError
+from logsync_streams.errors import ConfigurationError, LogSyncError, Unavailable
 from logsync_streams.state import StateLog
 from logsync_streams.storage.api import IndexAdmin, IndexInfo, Stored
 from logsync_streams.storage.portions import portion_of
@@ -92,24 +92,42 @@ class Archiver:
 
     # --------------------------------------------------------------------------------------------------------- looking
 
-    async def plan(self, holds: Holds) -> Plan:
-        """The plan as of now. holds: alias -> reasons. Raises Unavailable, ConfigurationError, ArchiveDamaged."""
+    async def plan(self, holds: Holds, alias: str = "") -> Plan:
+        """The plan as of now, of all days or only of this alias. holds: alias -> reasons.
+
+        A damaged manifest, or a bucket that does not answer, holds its days back and is named there; the others are
+        planned. Raises Unavailable and ConfigurationError when it is the store that does not answer.
+        """
         await self.admin.refresh()
-        facts = [await self._facts(info) for info in await self.admin.indices()]
+        away: dict[str, str] = {}
+        wanted = [info for info in await self.admin.indices() if not alias or info.name.alias == alias]
+        facts = [await self._facts(info, away) for info in wanted]
         return make_plan(self.policies, facts, self.now(), holds, self.grace_ms)
 
-    async def _facts(self, info: IndexInfo) -> IndexFacts:
+    async def _facts(self, info: IndexInfo, away: dict[str, str]) -> IndexFacts:
+        """away: buckets that did not answer, and why; they are not asked, and waited for, again."""
         name = info.name
         if name.dataset.startswith(RESTORED):
             return IndexFacts(info, (), {})
         facts = IndexFacts(info, tuple(await self.admin.portions(str(name))), {})
         archived: dict[Destination, Committed] = {}
-        if info.write_blocked:  # only then can it have been archived
-            for goes_to in destinations(self.policies, facts):
+        problems = []
+        # Only what is blocked can have been archived.
+        for goes_to in sorted(destinations(self.policies, facts)) if info.write_blocked else ():
+            if goes_to.bucket in away:
+                problems.append(away[goes_to.bucket])
+                continue
+            try:
                 manifest = await self._manifest(goes_to, info)
+            except ArchiveDamaged as error:
+                problems.append(str(error))
+            except (Unavailable, ConfigurationError) as error:
+                away[goes_to.bucket] = str(error)
+                problems.append(str(error))
+            else:
                 if manifest is not None:
                     archived[goes_to] = Committed(manifest.created_at, manifest.index_documents)
-        return replace(facts, archived=archived)
+        return replace(facts, archived=archived, problems=tuple(problems))
 
     async def _manifest(self, goes_to: Destination, info: IndexInfo) -> Manifest | None:
         try:
@@ -127,7 +145,8 @@ class Archiver:
     async def archive(self, entry: Entry) -> list[Manifest]:
         """Archive what is missing of a day whose action is ARCHIVE; the manifests that were put.
 
-        Raises Unavailable, ConfigurationError; ArchiveDamaged when what was read back is not what was written.
+        Raises Unavailable, ConfigurationError; ArchiveDamaged when what was read back is not what was written; Changed
+        when a manifest turned out to be damaged since the plan.
         """
         self.step("planned")
         manifests = []
@@ -135,7 +154,9 @@ class Archiver:
             await self.admin.block_writes(str(facts.info.name))
             self.step("write-blocked")
             await self.admin.refresh()  # what was acknowledged a moment before the block belongs to it
-            now_blocked = await self._facts(replace(facts.info, write_blocked=True))
+            now_blocked = await self._facts(replace(facts.info, write_blocked=True), {})
+            if now_blocked.problems:
+                raise Changed("; ".join(now_blocked.problems))
             missing = destinations(self.policies, now_blocked) - set(now_blocked.archived)
             if missing:
                 manifests += await self._export(now_blocked, missing)
@@ -242,7 +263,7 @@ class Archiver:
         """
         for facts in entry.indices:
             await self.admin.block_writes(str(facts.info.name))
-        fresh = next((one for one in (await self.plan(holds)).entries if one.alias == entry.alias), None)
+        fresh = next(iter((await self.plan(holds, entry.alias)).entries), None)
         if fresh is None:
             return 0  # another process has
         if fresh.action is not Action.DROP or not all(facts.info.write_blocked for facts in fresh.indices):

@@ -35,11 +35,14 @@ class Committed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class IndexFacts:
-    """One index as it is. archived: the destinations that have a committed archive of it."""
+    """One index as it is. archived: the destinations that have a committed archive of it. problems: why of a
+    destination it is not known whether it has: a damaged manifest, or a bucket that does not answer.
+    """
 
     info: IndexInfo
     portions: tuple[Portion, ...]
     archived: Mapping[Destination, Committed]
+    problems: tuple[str, ...] = ()
 
 
 class Action(Enum):
@@ -85,6 +88,11 @@ class Entry:
     @property
     def size_bytes(self) -> int:
         return sum(index.info.size_bytes for index in self.indices)
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with its archives: the day is held back until it is mended."""
+        return [problem for index in self.indices for problem in index.problems]
 
     @property
     def restored(self) -> bool:
@@ -189,9 +197,14 @@ def _entry(policies: Policies, found: list[IndexFacts], now: int, holds: Sequenc
     else:
         services = tuple(_shares(policies, name.dataset, name.day, ordered))
         due, by, why = _latest(policies, name.dataset, name.day, ordered)
-    action, reasons = Action.KEEP, [why]
+    problems = [problem for facts in ordered for problem in facts.problems]
+    action, reasons = Action.KEEP, [why, *problems]
     if due is not None and now >= due:
-        action, reasons = _due(policies, ordered, now, holds if until is None else (), grace_ms)
+        action, reasons = (
+            (Action.HELD, problems)
+            if problems
+            else _due(policies, ordered, now, holds if until is None else (), grace_ms)
+        )
     return Entry(name.alias, name.dataset, name.day, ordered, services, due, by, action, tuple(reasons))
 
 

@@ -15,16 +15,16 @@ from typing import Any
 
 import orjson
 
-from logsync_streams.errors import Unavailable
+from logsync_streams.errors import LogSyncError, Unavailable
 from logsync_streams.events import receive_day
 from logsync_streams.storage.api import Document, Reaction
 from logsync_streams.storage.factory import Store
-from logsync_streams.storage.naming import alias_name
+from logsync_streams.storage.naming import alias_name, parse_index
 from logsync_streams.storage.portions import portion_of
 from logsync_streams.storage.values import date_ms
 from logsync_streams.words import searched_words
-from retention.archive import MANIFEST, Manifest, Part, part_lines, read_manifest, verify_parts
-from retention.objects import Objects
+from retention.archive import MANIFEST, ArchiveDamaged, Manifest, Part, part_lines, read_manifest, verify_parts
+from retention.objects import ObjectMissing, Objects
 from retention.plan import Destination, destination
 from retention.policy import RESTORED, Policies
 
@@ -65,17 +65,36 @@ class Wanted:
         )
 
 
-def archives(policies: Policies, objects: Callable[[str], Objects], dataset: str = "") -> Iterator[Found]:
-    """All committed archives of the policies' buckets, by bucket and key. dataset: only of this one.
+def archives(
+    policies: Policies,
+    objects: Callable[[str], Objects],
+    dataset: str = "",
+    *,
+    of_day: Callable[[date], bool] = lambda _: True,
+    damaged: Callable[[LogSyncError], None] | None = None,
+) -> Iterator[Found]:
+    """All committed archives of the policies' buckets, by bucket and key. dataset, of_day: only of these.
 
-    Raises ArchiveDamaged for a manifest that cannot be read; Unavailable, ConfigurationError.
+    damaged: told of each manifest that cannot be read, and the others follow; without it, the first is raised:
+    ArchiveDamaged, ObjectMissing. Raises Unavailable, ConfigurationError.
     """
     for one in sorted({destination(policy) for policy in policies.values() if policy.archive_to_s3}):
         bucket = objects(one.bucket)
-        for info in bucket.list(f"{one.prefix}/{dataset}/" if dataset else f"{one.prefix}/"):
-            if info.key.endswith(f"/{MANIFEST}"):
-                at = info.key.removesuffix(MANIFEST)
-                yield Found(one, at, read_manifest(bucket, at))
+        for info in bucket.list("".join(f"{part}/" for part in (one.prefix, dataset) if part)):
+            if not info.key.endswith(f"/{MANIFEST}"):
+                continue
+            at = info.key.removesuffix(MANIFEST)
+            name = parse_index(at.rstrip("/").rpartition("/")[2])
+            if name is None or not of_day(name.day):
+                continue
+            try:
+                manifest = read_manifest(bucket, at)
+            except (ArchiveDamaged, ObjectMissing) as error:
+                if damaged is None:
+                    raise
+                damaged(error)
+            else:
+                yield Found(one, at, manifest)
 
 
 def search(objects: Objects, found: Found, wanted: Wanted, scanned: Callable[[int], None]) -> Iterator[dict[str, Any]]:

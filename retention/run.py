@@ -66,7 +66,8 @@ async def run(
     guard: Guard,
     holds: Callable[[], Awaitable[Holds]],
 ) -> Receipt:
-    """Archive and drop what is due. A day that fails is a problem in the receipt; the others go on.
+    """Archive and drop what is due. A day that fails, or whose archive is damaged, is a problem in the receipt; the
+    others go on.
 
     Raises Unavailable and ConfigurationError when there is no plan to be had at all.
     """
@@ -85,6 +86,7 @@ async def run(
             receipt.archived_bytes += sum(manifest.size_bytes for manifest in manifests)
     held = await holds()
     plan = await archiver.plan(held)
+    receipt.problems += [f"{entry.alias}: {problem}" for entry in plan.entries for problem in entry.problems]
     receipt.held = {entry.alias: list(entry.reasons) for entry in plan.of(Action.HELD)}
     refusal = guard.refusal(plan, before)
     if refusal is not None:

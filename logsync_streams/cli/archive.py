@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -21,7 +22,8 @@ from logsync_streams.settings import Settings
 from logsync_streams.storage.evaluate import compiled
 from logsync_streams.worker import now_ms
 from retention import restore as restoring
-from retention.archive import verify as verify_archive
+from retention.archive import ArchiveDamaged, problems
+from retention.objects import ObjectMissing
 from retention.policy import read_policies
 from retention.restore import Found, Wanted
 
@@ -49,19 +51,37 @@ class Selection:
         except (BadParameter, InvalidQuery) as error:
             raise ConfigurationError([str(error)]) from error
 
-    def takes(self, found: Found) -> bool:
-        """Whether an archive is meant."""
+    def of_day(self, day: date) -> bool:
+        """Whether archives of this receive day are meant. Raises ConfigurationError."""
         first, last = (_day(text) for text in (self.first, self.last))
-        day = date.fromisoformat(found.manifest.day)
-        in_time = (first is None or day >= first) and (last is None or day <= last)
-        return in_time and (not self.service or self.service in found.manifest.services)
+        return (first is None or day >= first) and (last is None or day <= last)
+
+    def takes(self, found: Found) -> bool:
+        """Whether an archive of a day that is meant is meant itself."""
+        return not self.service or self.service in found.manifest.services
+
+
+class _Damaged:
+    """Names what is damaged, once each, while the command goes on with the others; its exit code is FAILED then."""
+
+    def __init__(self, say: Say = lambda line: print(line, file=sys.stderr)) -> None:
+        self._say = say
+        self.number = 0
+
+    def __call__(self, error: LogSyncError) -> None:
+        self.number += 1
+        self._say(escape(f"DAMAGED {error}"))
+
+    def or_else(self, code: int) -> int:
+        return FAILED if self.number else code
 
 
 def list_(settings: Settings, selection: Selection, *, as_json: bool, say: Say) -> int:
-    """Print the archives; exit code NONE_FOUND when there are none."""
+    """Print the archives; exit code NONE_FOUND when there are none, FAILED when one is damaged."""
 
     async def act() -> int:
-        found = await _found(settings, selection)
+        damaged = _Damaged()
+        found = await _found(settings, selection, damaged)
         if as_json:
             say(orjson.dumps([_shown(one) for one in found], option=orjson.OPT_INDENT_2).decode())
         else:
@@ -70,7 +90,7 @@ def list_(settings: Settings, selection: Selection, *, as_json: bool, say: Say) 
                 services = ", ".join(sorted(manifest.services)[:5]) + (", …" if len(manifest.services) > 5 else "")
                 where = f"s3://{one.destination.bucket}/{one.folder}"
                 say(escape(f"{where}  {manifest.documents} documents  {manifest.size_bytes} bytes  {services}"))
-        return DONE if found else NONE_FOUND
+        return damaged.or_else(DONE if found else NONE_FOUND)
 
     return in_a_sentence(act)
 
@@ -79,56 +99,67 @@ def verify(settings: Settings, selection: Selection, *, say: Say) -> int:
     """Read archives back and compare; exit code FAILED when one is damaged, each named."""
 
     async def act() -> int:
-        objects, damaged = open_objects(settings.retention), 0
-        for one in await _found(settings, selection):
-            try:
-                await asyncio.to_thread(verify_archive, objects(one.destination.bucket), one.manifest)
-            except LogSyncError as error:
-                damaged += 1
-                say(escape(f"DAMAGED {error}"))
-            else:
+        objects, damaged = open_objects(settings.retention), _Damaged(say)
+        for one in await _found(settings, selection, damaged):
+            before = damaged.number
+            for error in await asyncio.to_thread(problems, objects(one.destination.bucket), one.manifest):
+                damaged(error)
+            if damaged.number == before:
                 say(escape(f"whole   {one.folder}  {one.manifest.documents} documents"))
-        return FAILED if damaged else DONE
+        return damaged.or_else(DONE)
 
     return in_a_sentence(act)
 
 
 def search(settings: Settings, selection: Selection, *, limit: int, say: Say) -> int:
-    """Print logs out of the archives, one JSON object a line; exit code NONE_FOUND when there are none."""
+    """Print logs out of the archives, one JSON object a line; exit code NONE_FOUND when there are none.
+
+    What is damaged is named, and left out from where the damage is found; exit code FAILED.
+    """
 
     async def act() -> int:
-        objects, wanted = open_objects(settings.retention), selection.wanted()
-        found = await _found(settings, selection)
+        objects, wanted, damaged = open_objects(settings.retention), selection.wanted(), _Damaged()
+        found = await _found(settings, selection, damaged)
 
         def printing(progress: Callable[[int], None]) -> int:
             number = 0
             for one in found:
-                for document in restoring.search(objects(one.destination.bucket), one, wanted, progress):
-                    say(orjson.dumps(document).decode())
-                    number += 1
-                    if number >= limit:
-                        return number
+                try:
+                    for document in restoring.search(objects(one.destination.bucket), one, wanted, progress):
+                        say(orjson.dumps(document).decode())
+                        number += 1
+                        if number >= limit:
+                            return number
+                except (ArchiveDamaged, ObjectMissing) as error:
+                    damaged(error)
             return number
 
         with progress_bar() as progress:
             number = await asyncio.to_thread(printing, progress)
-        return DONE if number else NONE_FOUND
+        return damaged.or_else(DONE if number else NONE_FOUND)
 
     return in_a_sentence(act)
 
 
 def restore(settings: Settings, selection: Selection, *, days: int | None, dry_run: bool, say: Say) -> int:
-    """Bring logs back; exit code NONE_FOUND when there are none to bring."""
+    """Bring logs back; exit code NONE_FOUND when there are none to bring, FAILED when an archive is damaged.
+
+    Of a damaged archive the parts before the damage are brought back, and it is named; the other archives follow.
+    """
 
     async def act() -> int:
         objects, wanted = open_objects(settings.retention), selection.wanted()
         until = restoring.expiry(now_ms(), days or settings.retention.restored_days)
-        began, total = time.monotonic(), 0
-        found = await _found(settings, selection)
+        began, total, damaged = time.monotonic(), 0, _Damaged()
+        found = await _found(settings, selection, damaged)
         async with opened(settings) as one:
             for archive in found:
                 bucket = objects(archive.destination.bucket)
-                done = await restoring.restore(bucket, archive, wanted, one.store, until, dry_run=dry_run)
+                try:
+                    done = await restoring.restore(bucket, archive, wanted, one.store, until, dry_run=dry_run)
+                except (ArchiveDamaged, ObjectMissing) as error:
+                    damaged(error)
+                    continue
                 total += done.documents
                 there = f", {done.there} are in the store already" if done.there else ""
                 verb = "would be restored" if dry_run else "restored"
@@ -136,17 +167,18 @@ def restore(settings: Settings, selection: Selection, *, days: int | None, dry_r
             await one.store.admin.refresh()
         seconds = time.monotonic() - began
         say(f"{total} documents in {seconds:.1f} s; they are kept until the end of {until}")
-        return DONE if total else NONE_FOUND
+        return damaged.or_else(DONE if total else NONE_FOUND)
 
     return in_a_sentence(act)
 
 
-async def _found(settings: Settings, selection: Selection) -> list[Found]:
+async def _found(settings: Settings, selection: Selection, damaged: _Damaged) -> list[Found]:
     policies = read_policies(settings.retention.policies_file)
     objects = open_objects(settings.retention)
 
     def look() -> list[Found]:
-        return [one for one in restoring.archives(policies, objects, selection.dataset) if selection.takes(one)]
+        every = restoring.archives(policies, objects, selection.dataset, of_day=selection.of_day, damaged=damaged)
+        return [one for one in every if selection.takes(one)]
 
     return await asyncio.to_thread(look)
 

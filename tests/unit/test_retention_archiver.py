@@ -1,19 +1,21 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from logsync_streams.errors import ConfigurationError, Unavailable
 from logsync_streams.state import FileState
 from logsync_streams.storage.factory import Store
 from logsync_streams.storage.memory import MemoryStore
-from retention.archive import ArchiveDamaged
+from logsync_streams.storage.naming import alias_name
 from retention.archiver import STEPS, Changed
 from retention.lease import HELD_MS, Lease, LeaseLost, LeaseTaken
 from retention.objects import MemoryObjects, ObjectMissing
 from retention.plan import Action
 from retention.run import Guard, Receipt, receipts, run
 from tables.tombstones import tombstone_key
-from tests.contract.documents import stored
+from tests.contract.documents import DAY, stored
 from tests.retention import (
     AUTH_TARGET,
     DEFAULT_TARGET,
@@ -27,6 +29,7 @@ from tests.retention import (
     stored_ids,
 )
 
+YESTERDAYS_AUTH = alias_name("auth", DAY - timedelta(days=1))
 FREE = Guard(3, 100_000)
 
 
@@ -181,15 +184,57 @@ async def test_a_damaged_object_is_named_and_nothing_is_dropped(damage, which, s
     assert {log.id for log in auth} == await stored_ids(store.admin)
 
 
-async def test_a_damaged_manifest_is_named_and_nothing_is_dropped(store, objects, tmp_path):
-    await archived_not_dropped(store, objects, tmp_path)
+@pytest.mark.parametrize("damage", [flip, cut])
+async def test_a_damaged_manifest_holds_its_day_back_by_name_and_no_other_day(damage, store, objects, tmp_path):
+    auth = await archived_not_dropped(store, objects, tmp_path)
     (key,) = [key for key in objects.held if key.endswith("manifest.json")]
+    damage(objects, key)
+    await fill(store, documents(5, PAY_TARGET, "pay") + documents(5, YESTERDAYS_AUTH, "auth"))
+    one = archiver(store.admin, objects, tmp_path)
+
+    receipt = await run_once(one)
+    (left,) = (await one.plan({})).entries
+
+    assert {YESTERDAYS_AUTH: 5, PAY_TARGET: 5} == receipt.dropped
+    assert [True] == [key in problem for problem in receipt.problems]
+    assert (Action.HELD, True) == (left.action, key in left.reasons[0])
+    assert {log.id for log in auth} == await stored_ids(store.admin)
+
+
+async def test_a_manifest_damaged_since_the_plan_stops_the_archiving_of_its_day(store, objects, tmp_path):
+    auth = await archived_not_dropped(store, objects, tmp_path)
+    (key,) = [key for key in objects.held if key.endswith("manifest.json")]
+    one = archiver(store.admin, objects, tmp_path)
+    (entry,) = (await one.plan({})).entries
     flip(objects, key)
+    before = dict(objects.held)
 
-    with pytest.raises(ArchiveDamaged, match=key):
-        await run_once(archiver(store.admin, objects, tmp_path))
+    with pytest.raises(Changed, match=key):
+        await one.archive(entry)
 
-    assert 100 == len(await stored_ids(store.admin))
+    assert before == objects.held
+    assert {log.id for log in auth} == await stored_ids(store.admin)
+
+
+async def test_a_bucket_that_is_away_holds_its_days_back_asked_once_and_the_others_go(store, objects, tmp_path):
+    await archived_not_dropped(store, objects, tmp_path)
+    await fill(store, documents(5, YESTERDAYS_AUTH, "auth"))
+    for info in await store.admin.indices():
+        await store.admin.block_writes(str(info.name))
+    await fill(store, documents(5, PAY_TARGET, "pay"))
+    asked = []
+
+    class Away(MemoryObjects):
+        def read(self, key):
+            asked.append(key)
+            raise Unavailable("s3://logs: timed out")
+
+    receipt = await run_once(archiver(store.admin, Away(), tmp_path))
+
+    assert {PAY_TARGET: 5} == receipt.dropped
+    assert {AUTH_TARGET: ["s3://logs: timed out"], YESTERDAYS_AUTH: ["s3://logs: timed out"]} == receipt.held
+    assert 2 == len(receipt.problems)
+    assert 2 == len(asked)  # once a plan, of which a run makes two
 
 
 async def test_a_late_log_opens_a_second_generation_that_is_archived_in_its_turn(store, objects, tmp_path):

@@ -41,6 +41,14 @@ async def logs(tmp_path, monkeypatch):
     return old
 
 
+@pytest.fixture
+async def two_days(logs, tmp_path):
+    """As `logs`, and 100 of the next day."""
+    one = EmbeddedStore(tmp_path / "data/store")
+    await fill(Store(one, one, one), documents(100, alias_name("auth", date(2026, 1, 2)), "auth"))
+    await one.close()
+
+
 def logsync(*arguments):
     return CliRunner().invoke(application, arguments)
 
@@ -98,6 +106,39 @@ def test_prune_shows_what_has_had_its_time_asks_and_removes_it(logs, tmp_path):
     assert (0, "removed 1 archives with 100 documents for ever") == (done.exit_code, done.stdout.splitlines()[-1])
     assert [] == [path for path in (tmp_path / "archive").rglob("*") if path.is_file()]
     assert 1 == logsync("archive", "prune", "--yes").exit_code
+
+
+def test_a_damaged_manifest_is_named_by_every_command_which_goes_on_with_the_others(two_days, tmp_path):
+    logsync("retention", "run")
+    damaged, whole = sorted((tmp_path / "archive").rglob("manifest.json"))
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    name = damaged.parent.name
+
+    for command, shown in {
+        "list": f"{whole.parent.name}/  100 documents",
+        "verify": f"{whole.parent.name}/  100 documents",
+        "search": '"user":{"id":"42"}',
+        "restore": "100 documents restored",
+    }.items():
+        done = logsync("archive", command)
+
+        assert (command, 2) == (command, done.exit_code)
+        assert f"DAMAGED logsync/auth/2026/01/01/{name}/manifest.json" in done.output
+        assert shown in done.output
+    assert 0 == logsync("archive", "verify", "--first-day", "2026-01-02").exit_code
+
+
+def test_a_damaged_part_is_named_by_search_and_restore_and_the_other_archives_are_read(two_days, tmp_path):
+    logsync("retention", "run")
+    damaged, _ = sorted((tmp_path / "archive").rglob("part-*"))
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+
+    for command, shown in {"search": '"user":{"id":"42"}', "restore": "100 documents restored"}.items():
+        done = logsync("archive", command)
+
+        assert (command, 2) == (command, done.exit_code)
+        assert f"{damaged.name}" in done.output
+        assert shown in done.output
 
 
 def test_a_dry_run_changes_nothing(logs, tmp_path):
