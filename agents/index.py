@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -77,7 +78,7 @@ class _Answers:
 
     retry: list[Document] = field(default_factory=list)
     at_once: list[Document] = field(default_factory=list)  # a field was moved aside: nothing to wait for
-    split: list[Document] = field(default_factory=list)
+    split: list[Document] = field(default_factory=list)  # nor here: smaller requests will do
     poison: Letters = field(default_factory=list)
     held: list[Outcome] = field(default_factory=list)
     blocked: set[str] = field(default_factory=set)
@@ -144,24 +145,24 @@ class Indexer:
         return settled
 
     async def _settle_bulk(self, documents: list[Document], bulk: _Bulk) -> None:
-        pending, attempt = [documents], 0
+        pending, left, attempt = [documents], len(documents), 0
         try:
             while pending:
                 again: list[list[Document]] = []
                 held: list[Outcome] = []
-                for part in pending:
-                    # What had a field moved is written at once, as often as it takes.
-                    while part:
-                        answers = self._sorted(part, await self._write(part), bulk)
-                        await self._react(part, answers, bulk)
-                        held += answers.held
-                        again += halves(answers.split) if answers.split else []
-                        again += [answers.retry] if answers.retry else []
-                        part = answers.at_once
+                parts = deque(pending)
+                while parts:
+                    part = parts.popleft()
+                    answers = self._sorted(part, await self._write(part), bulk)
+                    await self._react(part, answers, bulk)
+                    held += answers.held
+                    again += [answers.retry] if answers.retry else []
+                    parts.extend(smaller for smaller in (*halves(answers.split), answers.at_once) if smaller)
                 self._alarm(bulk, held)
-                pending = again
+                pending, before, left = again, left, sum(map(len, again))
                 if pending:
-                    attempt += 1
+                    # A store that takes some of them needs a moment, not ever longer ones.
+                    attempt = 1 if left < before else attempt + 1
                     await self.sleep(self._pause(attempt))
         finally:
             self._alarm(bulk, [])

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from urllib.parse import quote
 
 from logsync_streams.storage.api import DUPLICATE, STORED, Document, Outcome, Reaction
+from logsync_streams.storage.documents import WRITE_BLOCKED
 from logsync_streams.storage.elasticsearch_client import Connection
 from logsync_streams.storage.elasticsearch_errors import unavailable
 from logsync_streams.storage.naming import parse_index
@@ -59,7 +60,7 @@ class Generations:
             if outcome.reaction is Reaction.STORED:
                 if self._known.get(document.target, ())[-1:] != (index,):
                     self._strays[document.target].add((index, document.id))
-            elif outcome.reaction is not Reaction.DUPLICATE:
+            elif outcome.reaction is Reaction.HOLD or outcome.reason == WRITE_BLOCKED:
                 self._known.pop(document.target, None)  # missing, blocked: look again before the next write
         if not self._strays:
             return list(outcomes)

@@ -78,6 +78,27 @@ async def test_pauses_grow_to_the_bound_and_no_further():
     assert [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10, 10] == rig.pauses
 
 
+async def test_the_pause_begins_anew_when_the_store_took_some():
+    rig = Rig(Script(_0=[RETRY] * 5, _1=[RETRY] * 3))
+    await rig.settle(documents(3))
+
+    assert [0.1, 0.2, 0.4, 0.1, 0.2] == rig.pauses
+
+
+async def test_a_request_that_is_split_is_written_on_without_a_pause():
+    rig = Rig(Script(**{f"_{i}": [SPLIT, SPLIT] for i in range(8)}))
+    settled = await rig.settle(documents(8))
+
+    assert ([8, 4, 4, 2, 2, 2, 2], [], 8) == ([*map(len, rig.writer.requests)], rig.pauses, settled.stored)
+
+
+async def test_what_was_split_is_not_sent_as_one_again_when_it_is_refused():
+    rig = Rig(Script(**{f"_{i}": [SPLIT, RETRY] for i in range(4)}))
+    await rig.settle(documents(4))
+
+    assert [4, 2, 2, 2, 2] == [*map(len, rig.writer.requests)]
+
+
 async def test_what_is_there_already_counts_as_settled():
     rig = Rig(Script(_0=[DUPLICATE]))
 
