@@ -14,16 +14,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import faust
 import uvloop
-from faust.serializers import codecs
 
 from agents.enrich import configured_enrichments
 from agents.filter import Rule
@@ -33,9 +31,10 @@ from agents.index import Limits
 from agents.process import Processor
 from agents.redact import redactor
 from agents.targets import Targets
-from logsync_streams import faust_commands, kafka_topics, logs, metrics, topics, views
-from logsync_streams.consumer import GuardedApp, coalescing_scheduler
+from logsync_streams import faust_commands, logs, metrics, topics, views
+from logsync_streams.consumer import GuardedApp
 from logsync_streams.errors import ConfigurationError, LogSyncError
+from logsync_streams.faust_app import add_agent, make_app, serve_query, start_with, topic_of
 from logsync_streams.parsing import PARSERS
 from logsync_streams.query.app import create_app
 from logsync_streams.query.tail import Hub
@@ -46,7 +45,6 @@ from logsync_streams.streams.count import CountStream
 from logsync_streams.streams.index import IndexStream
 from logsync_streams.streams.process import ProcessStream
 from logsync_streams.streams.rates import RatesFold
-from logsync_streams.streams.tail import feeding
 from logsync_streams.upkeep import Inventory, Upkeep
 from logsync_streams.version import VERSION
 from logsync_streams.watchdog import Watchdog
@@ -54,24 +52,7 @@ from retention.policy import Assignment, assignment, datasets, read_policies, st
 from tables.assignments import Assignments
 from tables.tombstones import Tombstones
 
-MAX_RECORDS_IN_A_MESSAGE = 2000
-MAX_BYTES_IN_A_MESSAGE = 1024 * 1024
-MESSAGES_WAITING = 8  # a topic's queue within the worker, in messages; a message is up to a mebibyte
-YEARS_SECONDS = 10 * 365 * 86_400.0
 KEY_WINDOW_MS = 3_600_000
-
-
-class _AsIs(codecs.Codec):
-    """Leaves a value as it is: the coalescing scheduler hands records over, not bytes."""
-
-    def _loads(self, s: Any) -> Any:
-        return s
-
-    def _dumps(self, s: Any) -> Any:
-        return s
-
-
-codecs.register("as_is", _AsIs())
 
 
 def now_ms() -> int:
@@ -106,28 +87,21 @@ def build(settings: Settings) -> Worker:
     inventory: Inventory | None = None
 
     if "process" in settings.roles:
-        app = worker.apps["process"] = _app("process", settings, coalesced=frozenset(settings.kafka.raw_topics))
+        app = worker.apps["process"] = make_app("process", settings, coalesced=frozenset(settings.kafka.raw_topics))
         worker.process = ProcessStream(
             processor(settings, rules.rules),
             assignments,
-            enriched_topic=_topic(app, topics.ENRICHED),
-            counts_topic=_topic(app, topics.COUNTS),
-            dead_topic=_topic(app, topics.DEAD_LETTERS),
+            enriched_topic=topic_of(app, topics.ENRICHED),
+            counts_topic=topic_of(app, topics.COUNTS),
+            dead_topic=topic_of(app, topics.DEAD_LETTERS),
             partitions=settings.kafka.partitions,
             max_services=settings.web.max_services,
         )
-        raw = app.topic(
-            *settings.kafka.raw_topics,
-            value_type=bytes,
-            value_serializer="as_is",
-            key_type=bytes,
-            key_serializer="raw",
-            maxsize=MESSAGES_WAITING,
-        )
-        _agent(app, raw, "process", worker.process.run)
+        raw = topic_of(app, *settings.kafka.raw_topics, value_serializer="as_is")
+        add_agent(app, raw, "process", worker.process.run)
 
     if "index" in settings.roles:
-        app = worker.apps["index"] = _app("index", settings)
+        app = worker.apps["index"] = make_app("index", settings)
         store = worker.store = open_store(settings)
         tombstones = Tombstones(state.read)
         worker.index = IndexStream(
@@ -142,21 +116,18 @@ def build(settings: Settings) -> Worker:
             ),
             assignments,
             _limits(settings),
-            dead_topic=_topic(app, topics.DEAD_LETTERS),
+            dead_topic=topic_of(app, topics.DEAD_LETTERS),
             now=now_ms,
             key_window_ms=KEY_WINDOW_MS,
         )
-        _agent(app, _topic(app, topics.ENRICHED), "index", worker.index.run)
+        add_agent(app, topic_of(app, topics.ENRICHED), "index", worker.index.run)
 
     if "count" in settings.roles:
-        app = worker.apps["count"] = _app("count", settings)
+        app = worker.apps["count"] = make_app("count", settings)
         services = app.Table(
-            "services",
-            key_type=str,
-            partitions=settings.kafka.partitions,
-            help="First and last seen.",
+            "services", key_type=str, partitions=settings.kafka.partitions, help="First and last seen."
         )
-        _agent(app, _topic(app, topics.COUNTS), "count", CountStream(services).run)
+        add_agent(app, topic_of(app, topics.COUNTS), "count", CountStream(services).run)
         inventory = Inventory(services, settings.web.max_services)
 
     upkeep = Upkeep(worker.apps, fold, worker.store, now_ms, inventory)
@@ -167,14 +138,14 @@ def build(settings: Settings) -> Worker:
     # A store that hangs shows by a retry when its time to answer is over, not before.
     stalled_after = max(settings.kafka.stall_timeout_seconds, 2 * settings.store.request_timeout_seconds)
     watchdog = Watchdog(worker.apps, stalled_after, time.monotonic)
-    _depend(first, [upkeep, *others, watchdog])  # stopped from the last to the first
+    start_with(first, [upkeep, *others, watchdog])  # stopped from the last to the first
     views.mount(first, rates=fold.view, status=partial(status, worker), ready=upkeep.is_ready)
     if settings.query.enabled:
         reader = worker.store.reader if worker.store else open_reader(settings)
         hub = Hub(settings.query.max_tail_waiting_logs)
         api = create_app(reader, settings, rates=fold.view, hub=hub, now=now_ms)
         views.mount_search(first, api)
-        _serve_query(first, settings, api, hub)
+        serve_query(first, settings, api, hub)
     faust_commands.show_all(worker.apps.values())
     return worker
 
@@ -227,79 +198,6 @@ async def _decide(state: StateLog, current: Assignment, day: date) -> Assignment
     return Assignment.from_value(await state.decide(state_key(day), current.as_value()))
 
 
-def _app(role: str, settings: Settings, coalesced: frozenset[str] = frozenset()) -> GuardedApp:
-    kafka = settings.kafka
-    # At start the session timeout of the group may not be above the time in which the broker must answer.
-    session = kafka.session_timeout_seconds
-    app = GuardedApp(
-        f"logsync-{role}",
-        broker=";".join(f"kafka://{server}" for server in kafka.bootstrap),
-        autodiscover=False,
-        datadir=settings.data_dir / f"faust-{role}",
-        store="memory://",
-        table_standby_replicas=0,
-        topic_partitions=kafka.partitions,
-        topic_replication_factor=kafka.replication_factor,
-        topic_disable_leader=True,
-        agent_supervisor="mode.supervisors:CrashingSupervisor",
-        stream_wait_empty=False,  # the drain of consumer.py bounds the wait instead
-        stream_buffer_maxsize=64,
-        broker_max_poll_interval=YEARS_SECONDS,  # a store that is down for a night must not end the membership
-        broker_commit_interval=kafka.commit_interval_seconds,
-        broker_session_timeout=session,
-        broker_heartbeat_interval=min(3.0, session / 3),
-        broker_request_timeout=max(90.0, session),
-        consumer_max_fetch_size=8 * 1024 * 1024,
-        consumer_auto_offset_reset="earliest",
-        producer_acks=-1,
-        producer_compression_type=None if kafka.compression == "none" else kafka.compression,
-        producer_max_request_size=8 * 1024 * 1024,
-        value_serializer="raw",
-        key_serializer="raw",
-        web_host=settings.web.host,
-        web_bind=settings.web.host,
-        web_port=settings.web.port,
-        web_tables_enabled=False,
-        web_router_enabled=False,
-        worker_redirect_stdouts=False,
-        Worker=faust_commands.CheckedWorker,
-        ConsumerScheduler=coalescing_scheduler(coalesced, MAX_RECORDS_IN_A_MESSAGE, MAX_BYTES_IN_A_MESSAGE),
-    )
-    app.ends_are_known = not kafka.embedded
-    app.drain_seconds = settings.process.drain_timeout_seconds
-    app.before_start = partial(_before_start, settings)
-    app.configure_logs = partial(logs.configure, settings.log_format, settings.log_level)
-    return app
-
-
-async def _before_start(settings: Settings) -> None:
-    """What must hold before a worker starts. Raises ConfigurationError, Unavailable."""
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError([f"LOGSYNC_DATA_DIR: {str(settings.data_dir)!r}: {error.strerror}"]) from error
-    await kafka_topics.check(settings)
-
-
-def _topic(app: GuardedApp, name: str) -> Any:
-    return app.topic(
-        name,
-        value_type=bytes,
-        value_serializer="raw",
-        key_type=bytes,
-        key_serializer="raw",
-        maxsize=MESSAGES_WAITING,
-    )
-
-
-def _agent(app: GuardedApp, topic: Any, name: str, run: Callable[[Any], Any]) -> None:
-    async def agent(stream: Any) -> None:
-        await run(stream)
-
-    agent.__doc__ = (run.__doc__ or "").partition("\n")[0]  # what `faust agents` shows
-    app.agent(topic, name=name)(agent)
-
-
 def _limits(settings: Settings) -> Limits:
     index = settings.index
     return Limits(
@@ -310,44 +208,6 @@ def _limits(settings: Settings) -> Limits:
         poison_share=index.poison_share,
         bulks_in_flight=index.bulks_in_flight,
     )
-
-
-def _depend(first: GuardedApp, services: Iterable[Any]) -> None:
-    """Start these with the first app. The other apps must not open the web port again."""
-    for service in services:
-        if isinstance(service, GuardedApp):
-            service.conf.web_enabled = False  # only takes effect after construction
-    dependencies = list(services)
-
-    @first.service
-    class Others(faust.Service):
-        def on_init_dependencies(self) -> list[Any]:
-            return dependencies
-
-        async def on_start(self) -> None:
-            # Together: each waits some seconds until its group is formed.
-            await asyncio.gather(*(app.maybe_start() for app in dependencies if isinstance(app, GuardedApp)))
-
-
-def _serve_query(app: GuardedApp, settings: Settings, api: Any, hub: Hub) -> None:
-    from faust.contrib.asgi import AsgiService
-
-    query = settings.query
-
-    @app.service
-    class QueryApi(AsgiService):
-        asgi_app = api
-        host = query.host
-        port = query.port
-        uvicorn_options = MappingProxyType({"lifespan": "off", "log_config": None, "access_log": False})
-
-        async def on_start(self) -> None:
-            await self.add_async_context(feeding(settings.kafka, hub))
-            await super().on_start()
-
-        async def on_stop(self) -> None:
-            hub.close()  # else the server would wait for its tails
-            await super().on_stop()
 
 
 def app_from_environment() -> faust.App:
