@@ -355,6 +355,13 @@ class IndexAdmin(Protocol):
         """No more writes to this index; reads go on."""
         ...
 
+    async def erase(self, index: str, ids: Collection[str]) -> None:
+        """Remove these documents for ever from one index, of which some are there; visible when it returns.
+
+        From an index that takes no more writes as well: it takes none meanwhile, nor afterwards.
+        """
+        ...
+
     async def drop(self, index: str) -> None:
         """Remove the index and its documents for ever; its alias goes with its last index."""
         ...

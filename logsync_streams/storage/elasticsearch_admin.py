@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +10,7 @@ from urllib.parse import quote
 from elastic_transport import TransportError
 
 from logsync_streams.errors import ConfigurationError
-from logsync_streams.storage import elasticsearch_scan
+from logsync_streams.storage import elasticsearch_erase, elasticsearch_scan
 from logsync_streams.storage.api import IndexInfo, Portion, Stored
 from logsync_streams.storage.documents import event_alias
 from logsync_streams.storage.elasticsearch_client import Answer, Connection
@@ -22,7 +22,7 @@ from logsync_streams.storage.elasticsearch_templates import (
     custom_template,
     index_template,
 )
-from logsync_streams.storage.naming import ALL_INDICES, parse_index
+from logsync_streams.storage.naming import ALL_INDICES, IndexName, parse_index
 
 _EXISTS = "resource_already_exists_exception"
 _REFUSALS = frozenset({400, 401, 403})
@@ -57,6 +57,9 @@ class ElasticsearchAdmin:
         await self._make(str(first), {"aliases": {target: {"is_write_index": True}}})
 
     async def next_generation(self, target: str) -> None:
+        await self._open_next(target, {})
+
+    async def _open_next(self, target: str, body: Mapping[str, Any]) -> None:
         newest = await self._write_index(target)
         if newest is None:
             await self.create(target)
@@ -66,7 +69,7 @@ class ElasticsearchAdmin:
             raise ConfigurationError([f"the alias {target} stands for {newest}, which is not an index of LogSync's"])
         following = str(replace(name, generation=name.generation + 1))
         # Made first and given the alias in one step with its being taken away: there is a write index at every moment.
-        await self._make(following, {})
+        await self._make(following, body)
         await self._demand(
             "POST",
             "/_aliases",
@@ -115,10 +118,23 @@ class ElasticsearchAdmin:
     async def block_writes(self, index: str) -> None:
         await self._demand("PUT", f"/{_quoted(index)}/_block/write", None, allowed=_MISSING)
 
+    async def erase(self, index: str, ids: Collection[str]) -> None:
+        name = _ours(index)
+        if not await elasticsearch_erase.is_blocked(self._connection, index):
+            await elasticsearch_erase.delete(self._connection, index, ids)
+            return
+        if await self._write_index(name.alias) == index:
+            # Without its block it would take a late event that its archive has not. The next generation is blocked as
+            # well: whoever wants to write there opens one as for any archived day, after a look at the tombstones.
+            await self._open_next(name.alias, {"settings": {"index.blocks.write": True}})
+        await elasticsearch_erase.lift_block(self._connection, index)
+        try:
+            await elasticsearch_erase.delete(self._connection, index, ids)
+        finally:
+            await self.block_writes(index)
+
     async def drop(self, index: str) -> None:
-        name = parse_index(index)
-        if name is None or not name.generation:
-            raise ConfigurationError([f"{index!r} is not an index of LogSync's: it is left alone"])
+        name = _ours(index)
         aliases = await self._aliases(name.alias)
         left = sorted(other for other in aliases if other != index)
         if aliases.get(index) and left:
@@ -172,6 +188,13 @@ class ElasticsearchAdmin:
         answer = await self._connection.ask(method, path, body=body, allowed=_REFUSALS | allowed)
         if answer.status in _REFUSALS:
             raise _refused(method, path, answer)
+
+
+def _ours(index: str) -> IndexName:
+    name = parse_index(index)
+    if name is None or not name.generation:
+        raise ConfigurationError([f"{index!r} is not an index of LogSync's: it is left alone"])
+    return name
 
 
 def _refused(method: str, path: str, answer: Answer) -> ConfigurationError:

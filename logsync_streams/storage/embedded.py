@@ -9,31 +9,45 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from logsync_streams.errors import ConfigurationError, Unavailable
-from logsync_streams.storage.api import Document, IndexInfo, Outcome, Portion, Reaction, Stored
+from logsync_streams.storage import embedded_erase
+from logsync_streams.storage.api import Document, Outcome, Reaction
 from logsync_streams.storage.documents import alias_missing, event_alias
 from logsync_streams.storage.embedded_index import IndexFolder, fsync_folder
 from logsync_streams.storage.embedded_reader import EmbeddedReader
 from logsync_streams.storage.embedded_writer import Writers
 from logsync_streams.storage.naming import IndexName
 
-__all__ = ["EmbeddedReader", "EmbeddedStore"]
+__all__ = ["EmbeddedReader", "EmbeddedStore", "StoreTaken"]
 
 _LOCK = "lock"
 # Folders under these names are no index yet, or no more.
 _NEW, _DROPPED = "new.", "dropped."
 
 
+class StoreTaken(ConfigurationError):
+    """Have the other process do it, or stop it: it has the folder's lock. holder: "process <number>"."""
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        self.holder = holder
+        super().__init__(
+            [
+                f"LOGSYNC_DATA_DIR: {holder} writes to {str(folder)!r} already, and the embedded store has one "
+                "writer; stop it, or name another folder"
+            ]
+        )
+
+
 class EmbeddedStore(EmbeddedReader):
     """EventWriter, EventReader and IndexAdmin over a folder, which is made when it is not there.
 
-    Raises ConfigurationError when another process writes there, or when the folder cannot be used or read.
+    Raises StoreTaken when another process writes there; ConfigurationError when the folder cannot be used or read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -89,20 +103,6 @@ class EmbeddedStore(EmbeddedReader):
 
         await self._in_thread(self._changing, make)
 
-    async def indices(self) -> list[IndexInfo]:
-        def look() -> list[IndexInfo]:
-            return [IndexInfo(one.name, one.count(), one.size_bytes(), one.write_blocked) for one in self._folders()]
-
-        return await self._in_thread(self._changing, look)
-
-    async def portions(self, index: str) -> list[Portion]:
-        asked = self._in_thread(self._readers, lambda: [one.portions() for one in self._named(index)])
-        return [portion for portions in await asked for portion in portions]
-
-    async def scan(self, index: str, after: str = "", limit: int = 500) -> list[Stored]:
-        asked = self._in_thread(self._readers, lambda: [one.scan(after, limit) for one in self._named(index)])
-        return [stored for found in await asked for stored in found]
-
     async def block_writes(self, index: str) -> None:
         def block() -> None:
             for one in self._folders():
@@ -111,6 +111,18 @@ class EmbeddedStore(EmbeddedReader):
                     self._writers.close(index)
 
         await self._in_thread(self._changing, block)
+
+    async def erase(self, index: str, ids: Collection[str]) -> None:
+        gone = frozenset(ids)
+
+        def rebuild() -> None:
+            for one in self._folders():
+                if str(one.name) == index:
+                    self._writers.close(index)
+                    condemned = self._folder / (_DROPPED + index)
+                    embedded_erase.rebuild(one, gone, condemned, self._lock, lambda: self._open.pop(index, None))
+
+        await self._in_thread(self._changing, rebuild)
 
     async def drop(self, index: str) -> None:
         def remove() -> None:
@@ -162,7 +174,7 @@ class EmbeddedStore(EmbeddedReader):
 
 
 def _take(folder: Path) -> IO[bytes]:
-    """The folder's lock, held while the file is open. Raises ConfigurationError when another process has it."""
+    """The folder's lock, held while the file is open. Raises StoreTaken when another process has it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         held = open(folder / _LOCK, "a+b")  # noqa: SIM115 - open means held: closed with the store
@@ -176,12 +188,7 @@ def _take(folder: Path) -> IO[bytes]:
         held.seek(0)
         holder = held.read(20).decode("ascii", "replace").strip() or "unknown"
         held.close()
-        raise ConfigurationError(
-            [
-                f"LOGSYNC_DATA_DIR: process {holder} writes to {str(folder)!r} already, and the embedded store has one "
-                "writer; stop it, or name another folder"
-            ]
-        ) from error
+        raise StoreTaken(folder, f"process {holder}") from error
     held.truncate(0)
     held.write(f"{os.getpid()}\n".encode())
     held.flush()
@@ -190,6 +197,7 @@ def _take(folder: Path) -> IO[bytes]:
 
 def _tidy(folder: Path) -> None:
     """Remove what a crash left half made or half removed."""
+    embedded_erase.settle(folder)
     for entry in folder.iterdir():
         if entry.name.startswith((_NEW, _DROPPED)):
             shutil.rmtree(entry)

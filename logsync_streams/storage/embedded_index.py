@@ -177,12 +177,15 @@ class IndexFolder:
 
     def scan(self, after: str, limit: int) -> list[Stored]:
         """The first `limit` documents with an id above `after`, by id."""
+        return [stored(id, body) for id, body in self.bodies(after, limit)]
+
+    def bodies(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """The same, (id, body) with the bodies as they were written."""
         searcher = self.searcher()
         translator = Translator(self.tantivy.schema, self.known, searcher)
         addresses = _first(searcher, translator, translator.beyond_id(after), limit, True, ID_COLUMNS)
         places = _places(searcher, addresses)
-        found = [stored(place.id, searcher.doc(at)[BODY][0]) for place, at in zip(places, addresses, strict=True)]
-        return sorted(found)
+        return sorted((place.id, searcher.doc(at)[BODY][0]) for place, at in zip(places, addresses, strict=True))
 
     def portions(self) -> list[Portion]:
         """What the index is made of."""

@@ -14,7 +14,18 @@ from typing import TypeVar
 import orjson
 
 from logsync_streams.errors import ConfigurationError, InvalidQuery, Unavailable
-from logsync_streams.storage.api import Bucket, Facet, FacetsRequest, HistogramRequest, Hit, Page, SearchRequest
+from logsync_streams.storage.api import (
+    Bucket,
+    Facet,
+    FacetsRequest,
+    HistogramRequest,
+    Hit,
+    IndexInfo,
+    Page,
+    Portion,
+    SearchRequest,
+    Stored,
+)
 from logsync_streams.storage.counting import check_facets, check_histogram, filled, ranked
 from logsync_streams.storage.documents import hit
 from logsync_streams.storage.embedded_index import IndexFolder
@@ -27,7 +38,7 @@ _READ_THREADS = 2
 
 
 class EmbeddedReader:
-    """EventReader over <data folder>/store, beside the worker that writes there.
+    """EventReader, and what of IndexAdmin only looks, over <data folder>/store, beside the worker that writes there.
 
     Opens every index. Raises ConfigurationError when one of them cannot be read. A folder that is not there yet is
     Unavailable until the worker has made it.
@@ -67,6 +78,20 @@ class EmbeddedReader:
 
     async def ready(self) -> None:
         await self._in_thread(self._readers, self._folders)
+
+    async def indices(self) -> list[IndexInfo]:
+        def look(one: IndexFolder) -> IndexInfo:
+            return IndexInfo(one.name, one.count(), one.size_bytes(), one.write_blocked)
+
+        return await self._in_thread(self._readers, lambda: [info for _, info in self._ask(look)])
+
+    async def portions(self, index: str) -> list[Portion]:
+        found = self._ask(lambda one: one.portions(), among=[index])
+        return await self._in_thread(self._readers, lambda: [portion for _, some in found for portion in some])
+
+    async def scan(self, index: str, after: str = "", limit: int = 500) -> list[Stored]:
+        found = self._ask(lambda one: one.scan(after, limit), among=[index])
+        return await self._in_thread(self._readers, lambda: [stored for _, some in found for stored in some])
 
     async def close(self) -> None:
         await asyncio.to_thread(self._readers.shutdown)

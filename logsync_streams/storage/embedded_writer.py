@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import tantivy
 
@@ -14,6 +14,7 @@ from logsync_streams.storage.embedded_index import IndexFolder
 from logsync_streams.storage.embedded_schema import to_tantivy
 
 _WRITER_BYTES = 15_000_000  # Tantivy's least
+_COPIED_AT_ONCE = 1000
 _MAX_WRITERS = 3  # today's, yesterday's, and one more dataset's; the next closes the one unused longest
 
 
@@ -84,3 +85,17 @@ class Writers:
                 self.close(next(iter(self._open)))
             self._open[name] = index.tantivy.writer(_WRITER_BYTES, 1)
         return self._open[name]
+
+
+def copy_documents(source: IndexFolder, to: IndexFolder, without: Collection[str]) -> None:
+    """Write all documents of an index but those with these ids into an empty one; on disk when it returns."""
+    writer = to.tantivy.writer(_WRITER_BYTES, 1)
+    after = ""
+    while page := source.bodies(after, _COPIED_AT_ONCE):
+        for id, body in page:
+            if id not in without:
+                parsed, timestamp = read_body(body)
+                writer.add_document(to_tantivy(id, body, parsed, timestamp, to.known))
+        after = page[-1][0]
+    writer.commit()
+    writer.wait_merging_threads()

@@ -168,6 +168,12 @@ class MemoryStore:
         if index in self._indices:
             self._indices[index].write_blocked = True
 
+    async def erase(self, index: str, ids: Collection[str]) -> None:
+        if index in self._indices:
+            held, gone = self._indices[index].documents, set(ids)
+            self._indices[index].documents = {id: body for id, body in held.items() if id not in gone}
+            self._entries = [one for one in self._entries if one.index != index or one.place.id not in gone]
+
     async def drop(self, index: str) -> None:
         if self._indices.pop(index, None) is not None:
             self._entries = [entry for entry in self._entries if entry.index != index]

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from logsync_streams.storage.api import STORED, All, Reaction, SearchRequest
+from logsync_streams.storage.api import STORED, All, Reaction, SearchRequest, Text
 from tests.contract.documents import DAY, OTHER_TARGET, TARGET, make_document
 from tests.contract.steps import found, put
 from tests.contract.stores import Opened
@@ -129,3 +129,33 @@ async def test_blocks_and_generations_outlive_opening_again(ready: Opened):
 
     assert [Reaction.RETRY] == [outcome.reaction for outcome in outcomes]
     assert [f"{OTHER_TARGET}-000001", FIRST, SECOND] == await names(ready)
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+async def test_erased_documents_are_gone_for_ever_and_the_others_and_the_block_stay(ready: Opened, blocked: bool):
+    logs = [make_document({"message": f"line_{i}", "user": {"id": str(i)}}) for i in range(30)]
+    other = make_document({"message": "of another target"}, target=OTHER_TARGET)
+    await put(ready.store, [*logs, other])
+    if blocked:
+        await ready.store.admin.block_writes(FIRST)
+    gone, left = {log.id for log in logs[::3]}, {log.id for log in logs if log not in logs[::3]}
+
+    await ready.store.admin.erase(FIRST, gone | {"f" * 32 + "-00000"})
+    await ready.store.admin.erase(FIRST, gone)
+
+    assert left | {other.id} == await found(ready.store.reader, All())
+    assert left == await ready.store.reader.existing([TARGET], [log.id for log in logs])
+    assert sorted(left) == [stored.id for stored in await ready.store.admin.scan(FIRST)]
+    (info,) = [info for info in await ready.store.admin.indices() if str(info.name) == FIRST]
+    assert (20, blocked) == (info.documents, info.write_blocked)
+    late = make_document({"message": "late"})
+    assert [Reaction.RETRY if blocked else Reaction.STORED] == [
+        outcome.reaction for outcome in await ready.store.writer.write([late])
+    ]
+    assert {logs[1].id} == await found(ready.store.reader, Text("line_1"))
+
+
+async def test_erasing_from_an_index_that_is_not_there_is_no_error(ready: Opened):
+    await ready.store.admin.erase(SECOND, ["f" * 32 + "-00000"])
+
+    assert [f"{OTHER_TARGET}-000001", FIRST] == await names(ready)

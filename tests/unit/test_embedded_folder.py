@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from logsync_streams.errors import ConfigurationError, InvalidQuery, Unavailable
 from logsync_streams.settings import load
 from logsync_streams.storage import embedded_schema
-from logsync_streams.storage.api import STORED, All, Cursor, Equals, Exists, Reaction, SearchRequest
+from logsync_streams.storage.api import STORED, All, Cursor, Equals, Exists, Reaction, SearchRequest, Text
 from logsync_streams.storage.embedded import EmbeddedReader, EmbeddedStore
 from logsync_streams.storage.factory import open_reader, open_store
 from tests.contract.documents import NOON, TARGET, make_document
@@ -91,6 +92,66 @@ async def test_what_a_crash_left_half_made_or_half_dropped_is_no_index_and_goes(
         assert ["lock"] == os.listdir(tmp_path)
     finally:
         await store.close()
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+async def test_an_erasure_cut_off_anywhere_leaves_all_other_logs_and_none_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+):
+    store = await store_with(tmp_path, "gone", "kept", "kept too")
+    [gone] = await found(store, Text("gone"))
+    left = [renames]
+    rename = Path.rename
+
+    def cut_off(path: Path, target: Path) -> Path:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return rename(path, target)
+
+    def no_more_removing(*args: object, **kwargs: object) -> None:
+        if not left[0] and kwargs.get("ignore_errors") is None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", cut_off)
+    monkeypatch.setattr(shutil, "rmtree", no_more_removing)
+    with pytest.raises(KeyboardInterrupt):
+        await store.erase(INDEX, [gone])
+    monkeypatch.undo()
+    await store.close()
+
+    again = EmbeddedStore(tmp_path)
+    try:
+        assert (3 if renames == 0 else 2) == len(await found(again, All()))
+        await again.erase(INDEX, [gone])
+        assert 2 == len(await found(again, Text("kept"))) == len(await found(again, All()))
+    finally:
+        await again.close()
+    assert [INDEX] == folders(tmp_path)
+
+
+async def test_nothing_of_an_erased_log_is_left_in_the_folder_and_readers_beside_go_on(tmp_path: Path):
+    store = await store_with(tmp_path, "zanzibar", "kept")
+    reader = EmbeddedReader(tmp_path)
+    try:
+        [gone] = await found(reader, Text("zanzibar"))
+        assert contains(tmp_path, b"zanzibar")
+
+        await store.erase(INDEX, [gone])
+
+        assert not contains(tmp_path, b"zanzibar")
+        assert 1 == len(await found(reader, Text("kept"))) == len(await found(reader, All()))
+    finally:
+        await reader.close()
+        await store.close()
+
+
+def folders(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.is_dir()]
+
+
+def contains(folder: Path, text: bytes) -> bool:
+    return any(text in path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 async def test_a_reader_beside_the_writer_sees_each_write_and_each_drop(tmp_path: Path):
