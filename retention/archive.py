@@ -91,7 +91,12 @@ def decode_manifest(key: str, content: bytes) -> Manifest:
 
 def folder(prefix: str, name: IndexName) -> str:
     """Where an index's archive is, with `/` at the end."""
-    return "/".join(part for part in (prefix, name.dataset, f"{name.day:%Y/%m/%d}", str(name)) if part) + "/"
+    return under(prefix, name.dataset, f"{name.day:%Y/%m/%d}", str(name))
+
+
+def under(*parts: str) -> str:
+    """What the keys in such a folder begin with: each part that is not empty, and `/`."""
+    return "".join(f"{part}/" for part in parts if part)
 
 
 def read_manifest(objects: Objects, at: str) -> Manifest:

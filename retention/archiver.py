@@ -29,6 +29,7 @@ from retention.archive import (
     PartWriter,
     folder,
     read_manifest,
+    under,
     verify,
     verify_parts,
 )
@@ -51,6 +52,7 @@ from tables.tombstones import tombstone_key
 # A page of a scan: aimed at so many bytes, and bounded in documents, whose size is not known beforehand.
 _PAGE_BYTES = 4 * 1024 * 1024
 _FIRST_PAGE, _MOST_PAGE = 64, 2000
+_STALE_SECONDS = 86_400
 STEPS = (
     "planned",
     "write-blocked",
@@ -139,6 +141,22 @@ class Archiver:
         if goes_to.bucket not in self._buckets:
             self._buckets[goes_to.bucket] = self.objects(goes_to.bucket)
         return self._buckets[goes_to.bucket]
+
+    async def sweep(self) -> list[str]:
+        """Remove what killed runs left: part files here, and multipart uploads a day old; what could not be done.
+
+        Under the lease: nobody else is writing. An upload that is younger may be another project's of the same prefix.
+        """
+        for left in self.work.glob("part-*"):
+            left.unlink()
+        problems = []
+        for goes_to in sorted({destination(policy) for policy in self.policies.values() if policy.archive_to_s3}):
+            bucket, before = self._bucket(goes_to), self.now() / 1000 - _STALE_SECONDS
+            try:
+                await asyncio.to_thread(bucket.abort_uploads, under(goes_to.prefix), before)
+            except (Unavailable, ConfigurationError) as error:
+                problems.append(f"uploads that were never completed cannot be ended: {error}")
+        return problems
 
     # ------------------------------------------------------------------------------------------------------- archiving
 
@@ -277,7 +295,17 @@ class Archiver:
                 if whole and first and manifest.parts and first[0].id != manifest.parts[0].first_id:
                     raise ArchiveDamaged(f"{facts.info.name}: the archive of this name is of another index")
         if not fresh.restored:
-            content = {"documents": fresh.documents, "dropped_at": self.now(), "reasons": list(fresh.reasons)}
+            archives = [
+                (goes_to.bucket, folder(goes_to.prefix, facts.info.name))
+                for facts in fresh.indices
+                for goes_to in sorted(facts.archived)
+            ]
+            content = {
+                "documents": fresh.documents,
+                "dropped_at": self.now(),
+                "reasons": list(fresh.reasons),
+                "archives": archives,  # by these `archive verify` knows when one was removed
+            }
             await self.state.decide(tombstone_key(entry.alias), orjson.dumps(content))
         self.step("tombstone")
         for facts in fresh.indices:

@@ -23,7 +23,7 @@ from logsync_streams.storage.naming import alias_name, parse_index
 from logsync_streams.storage.portions import portion_of
 from logsync_streams.storage.values import date_ms
 from logsync_streams.words import searched_words
-from retention.archive import MANIFEST, ArchiveDamaged, Manifest, Part, part_lines, read_manifest, verify_parts
+from retention.archive import MANIFEST, ArchiveDamaged, Manifest, Part, part_lines, read_manifest, under, verify_parts
 from retention.objects import ObjectMissing, Objects
 from retention.plan import Destination, destination
 from retention.policy import RESTORED, Policies
@@ -80,7 +80,7 @@ def archives(
     """
     for one in sorted({destination(policy) for policy in policies.values() if policy.archive_to_s3}):
         bucket = objects(one.bucket)
-        for info in bucket.list("".join(f"{part}/" for part in (one.prefix, dataset) if part)):
+        for info in bucket.list(under(one.prefix, dataset)):
             if not info.key.endswith(f"/{MANIFEST}"):
                 continue
             at = info.key.removesuffix(MANIFEST)

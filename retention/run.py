@@ -71,7 +71,7 @@ async def run(
 
     Raises Unavailable and ConfigurationError when there is no plan to be had at all.
     """
-    receipt = Receipt(archiver.now())
+    receipt = Receipt(archiver.now(), problems=await archiver.sweep())
     before = await receipts(state)
     held = await holds()
     plan = await archiver.plan(held)

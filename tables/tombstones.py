@@ -12,6 +12,11 @@ def tombstone_key(alias: str) -> str:
     return f"{_PREFIX}{alias}"
 
 
+def alias_of_tombstone(key: str) -> str | None:
+    """The day that a key of `logs-state` is the tombstone of, None when it is none."""
+    return key.removeprefix(_PREFIX) if key.startswith(_PREFIX) else None
+
+
 class Tombstones:
     """What `logs-state` said when it was last read. read() gives all its keys, and raises Unavailable."""
 

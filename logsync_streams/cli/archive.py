@@ -19,12 +19,16 @@ from logsync_streams.query.language import parse
 from logsync_streams.query.parameters import time_range
 from logsync_streams.query.problems import BadParameter
 from logsync_streams.settings import Settings
+from logsync_streams.state import open_state
 from logsync_streams.storage.evaluate import compiled
+from logsync_streams.storage.naming import IndexName
 from logsync_streams.worker import now_ms
 from retention import restore as restoring
 from retention.archive import ArchiveDamaged, problems
 from retention.objects import ObjectMissing
 from retention.policy import read_policies
+from retention.prune import receipts
+from retention.removed import removed
 from retention.restore import Found, Wanted
 
 NONE_FOUND = 1  # exit code
@@ -96,16 +100,19 @@ def list_(settings: Settings, selection: Selection, *, as_json: bool, say: Say) 
 
 
 def verify(settings: Settings, selection: Selection, *, say: Say) -> int:
-    """Read archives back and compare; exit code FAILED when one is damaged, each named."""
+    """Read archives back and compare; exit code FAILED when one is damaged or was removed, each object named."""
 
     async def act() -> int:
         objects, damaged = open_objects(settings.retention), _Damaged(say)
-        for one in await _found(settings, selection, damaged):
+        found = await _found(settings, selection, damaged)
+        for one in found:
             before = damaged.number
             for error in await asyncio.to_thread(problems, objects(one.destination.bucket), one.manifest):
                 damaged(error)
             if damaged.number == before:
                 say(escape(f"whole   {one.folder}  {one.manifest.documents} documents"))
+        for error in await _removed(settings, selection, found):
+            damaged(error)
         return damaged.or_else(DONE)
 
     return in_a_sentence(act)
@@ -181,6 +188,23 @@ async def _found(settings: Settings, selection: Selection, damaged: _Damaged) ->
         return [one for one in every if selection.takes(one)]
 
     return await asyncio.to_thread(look)
+
+
+async def _removed(settings: Settings, selection: Selection, found: list[Found]) -> list[ArchiveDamaged]:
+    """What `logs-state` says was archived, and is neither found nor pruned."""
+    state = open_state(settings)
+    try:
+        said = await state.read()
+        pruned = {(one.bucket, one.folder) for receipt in await receipts(state) for one in receipt.archives}
+    finally:
+        await state.close()
+    known = pruned | {(one.destination.bucket, one.folder) for one in found}
+    objects = open_objects(settings.retention)
+
+    def wanted(day: IndexName) -> bool:
+        return selection.of_day(day.day) and selection.dataset in ("", day.dataset)
+
+    return await asyncio.to_thread(lambda: list(removed(said, known, objects, wanted)))
 
 
 def _shown(one: Found) -> dict[str, object]:

@@ -22,7 +22,7 @@ from logsync_streams.errors import ConfigurationError, LogSyncError, Unavailable
 from logsync_streams.events import iso_time, receive_day
 from logsync_streams.settings import RetentionSettings, Settings
 from logsync_streams.state import StateLog, open_state
-from logsync_streams.storage.factory import Store, open_store
+from logsync_streams.storage.factory import Store, open_store_beside
 from logsync_streams.storage.naming import parse_index
 from logsync_streams.worker import now_ms
 from retention.archiver import Archiver, Holds
@@ -71,7 +71,7 @@ async def opened(settings: Settings, progress: Callable[[int], None] = lambda _:
     """The store, the state and the archiver. Raises ConfigurationError, Unavailable."""
     retention = settings.retention
     policies = read_policies(retention.policies_file)
-    state, store = open_state(settings), open_store(settings)
+    state, store = open_state(settings), open_store_beside(settings)
     work = settings.data_dir / "archive-work"
     archiver = Archiver(
         store.admin,
@@ -175,16 +175,7 @@ async def _run(settings: Settings, allow_large_drop: bool, progress: Callable[[i
     retention = settings.retention
     guard = Guard(retention.max_drop_factor, retention.drop_guard_documents, allow_large_drop)
     async with opened(settings, progress) as one, held(one.state, now_ms) as lease:
-        for left in one.archiver.work.glob("part-*"):  # by a run that was killed
-            left.unlink()
-        await asyncio.to_thread(_abort_uploads, one)
         return await run(one.archiver, one.state, lease, guard, one.holds)
-
-
-def _abort_uploads(one: Opened) -> None:
-    before = now_ms() / 1000 - 86_400
-    for bucket, prefix in sorted({(p.s3_bucket, p.s3_prefix) for p in one.policies.values() if p.archive_to_s3}):
-        one.archiver.objects(bucket).abort_uploads(f"{prefix}/", before)
 
 
 def _targeted(letters: Iterable[tuple[str, int]], aliases: set[str]) -> dict[str, int]:

@@ -128,6 +128,32 @@ def test_a_damaged_manifest_is_named_by_every_command_which_goes_on_with_the_oth
     assert 0 == logsync("archive", "verify", "--first-day", "2026-01-02").exit_code
 
 
+@pytest.mark.parametrize("which", ["manifest.json", "part-*", "*"])
+def test_an_object_that_was_removed_after_the_drop_is_named_by_verify(which, two_days, tmp_path):
+    logsync("retention", "run")
+    folder = sorted((tmp_path / "archive").rglob("manifest.json"))[0].parent
+    gone = list(folder.glob(which))
+    for path in gone:
+        path.unlink()
+
+    checked = logsync("archive", "verify")
+
+    assert 2 == checked.exit_code
+    assert any(path.name in line for path in gone for line in checked.stdout.splitlines() if "DAMAGED" in line)
+    assert folder.name in checked.stdout
+    assert 1 == checked.stdout.count("whole ")
+    assert 0 == logsync("archive", "verify", "--first-day", "2026-01-02").exit_code
+
+
+def test_what_was_pruned_is_not_missed_by_verify(two_days, tmp_path):
+    policies = tmp_path / "policies.json"
+    logsync("retention", "run")
+    policies.write_text(policies.read_text().replace("}}}", ', "archive_days": 30}}}'))
+
+    assert 0 == logsync("archive", "prune", "--yes").exit_code
+    assert 0 == logsync("archive", "verify").exit_code
+
+
 def test_a_damaged_part_is_named_by_search_and_restore_and_the_other_archives_are_read(two_days, tmp_path):
     logsync("retention", "run")
     damaged, _ = sorted((tmp_path / "archive").rglob("part-*"))
