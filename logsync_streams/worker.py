@@ -40,7 +40,8 @@ from logsync_streams.query.app import create_app
 from logsync_streams.query.tail import Hub
 from logsync_streams.settings import Settings, load
 from logsync_streams.state import StateLog, open_state
-from logsync_streams.storage.factory import Store, open_reader, open_store
+from logsync_streams.storage.factory import Store, command_socket, open_reader, open_store
+from logsync_streams.store_commands import StoreCommands
 from logsync_streams.streams.count import CountStream
 from logsync_streams.streams.index import IndexStream
 from logsync_streams.streams.process import ProcessStream
@@ -138,7 +139,9 @@ def build(settings: Settings) -> Worker:
     # A store that hangs shows by a retry when its time to answer is over, not before.
     stalled_after = max(settings.kafka.stall_timeout_seconds, 2 * settings.store.request_timeout_seconds)
     watchdog = Watchdog(worker.apps, stalled_after, time.monotonic)
-    start_with(first, [upkeep, *others, watchdog])  # stopped from the last to the first
+    socket = command_socket(worker.store, settings) if worker.store else None
+    commands = [StoreCommands(socket)] if socket else []
+    start_with(first, [upkeep, *commands, *others, watchdog])  # stopped from the last to the first
     views.mount(first, rates=fold.view, status=partial(status, worker), ready=upkeep.is_ready)
     if settings.query.enabled:
         reader = worker.store.reader if worker.store else open_reader(settings)

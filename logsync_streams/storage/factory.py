@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from logsync_streams.errors import ConfigurationError
 from logsync_streams.settings import Settings
 from logsync_streams.storage.api import EventReader, EventWriter, IndexAdmin
+
+if TYPE_CHECKING:
+    from logsync_streams.storage.embedded_commands import CommandSocket
 
 STORE_FOLDER = "store"
 
@@ -48,6 +52,31 @@ def open_store(settings: Settings) -> Store:
 
     client = connect(settings.store)
     return Store(ElasticsearchWriter(client), ElasticsearchReader(client), ElasticsearchAdmin(client))
+
+
+def open_store_beside(settings: Settings) -> Store:
+    """The same for a command, that may run while a worker does: of the embedded store, which has one writer, what
+    changes something then goes through that. Raises ConfigurationError.
+    """
+    try:
+        return open_store(settings)
+    except ConfigurationError as error:
+        if settings.store.kind != "embedded" or not isinstance(error, _embedded().StoreTaken):
+            raise
+        from logsync_streams.storage.embedded_beside import BesideWriter
+
+        beside = BesideWriter(store_folder(settings), error.holder)
+        return Store(beside, beside, beside)
+
+
+def command_socket(store: Store, settings: Settings) -> CommandSocket | None:
+    """Where `store`, opened by `open_store`, takes other processes' commands; None when it need not."""
+    if settings.store.kind != "embedded":
+        return None
+    from logsync_streams.storage.embedded_commands import CommandSocket
+
+    writer: Any = store.writer  # an EmbeddedStore: all in one
+    return CommandSocket(writer, store_folder(settings))
 
 
 def open_reader(settings: Settings) -> EventReader:
