@@ -85,6 +85,7 @@ class GuardedConsumer(driver.Consumer):
         # Strong references: a message that its agent dropped without acknowledging must hold the commit back.
         self._handed_out: dict[TP, deque[ConsumerMessage]] = defaultdict(deque)
         self.positions: dict[TP, int] = {}  # the next offset to be processed, by partition: all before are settled
+        self.joined = False  # True once the group has said which partitions are ours, even when none is
         self._compared: set[TP] = set()  # since they were assigned, with the log's start
         self._expired_to: dict[TP, int] = {}
 
@@ -122,6 +123,7 @@ class GuardedConsumer(driver.Consumer):
         self._handed_out.clear()  # Faust seeks to the committed offsets next
         self.positions.clear()  # another worker may have gone on from them meanwhile
         await super().on_partitions_assigned(assigned, generation_id)
+        self.joined = True
 
     async def perform_seek(self) -> None:
         await super().perform_seek()

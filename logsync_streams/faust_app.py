@@ -132,9 +132,10 @@ def start_with(first: GuardedApp, services: Iterable[Any]) -> None:
             await asyncio.gather(*(app.maybe_start() for app in dependencies if isinstance(app, GuardedApp)))
 
 
-def serve_query(app: GuardedApp, settings: Settings, api: Any, hub: Hub) -> None:
-    """Serve the query API, and feed its live tails, for as long as the app runs."""
+def serve_query(app: GuardedApp, settings: Settings, api: Any, hub: Hub) -> Callable[[], bool]:
+    """Serve the query API, and feed its live tails, for as long as the app runs. The answer says whether it listens."""
     query = settings.query
+    servers: list[Any] = []
 
     @app.service
     class QueryApi(AsgiService):
@@ -146,7 +147,10 @@ def serve_query(app: GuardedApp, settings: Settings, api: Any, hub: Hub) -> None
         async def on_start(self) -> None:
             await self.add_async_context(feeding(settings.kafka, hub))
             await super().on_start()
+            servers.append(self._server)
 
         async def on_stop(self) -> None:
             hub.close()  # else the server would wait for its tails
             await super().on_stop()
+
+    return lambda: any(server.started for server in servers)

@@ -40,8 +40,12 @@ class Upkeep(faust.Service):
         self._folding: asyncio.Task[None] | None = None
 
     def is_ready(self) -> bool:
-        """Whether every app has partitions and the last hour of counts has been read."""
-        return self._fold.ready and all(app.assigned for app in self._apps.values())
+        """Whether every app is in its group, the last hour of counts has been read, and no stop has begun.
+
+        A worker that has no partition, because there are more workers than partitions, is ready: it stands by.
+        """
+        apps = self._apps.values()
+        return self._fold.ready and all(app.guarded.joined and not app.should_stop for app in apps)
 
     async def on_start(self) -> None:
         self._folding = asyncio.create_task(self._fold.run(), name="error-rates")

@@ -51,6 +51,7 @@ from logsync_streams.version import VERSION
 from logsync_streams.watchdog import Watchdog
 from retention.policy import Assignment, assignment, datasets, read_policies, state_key
 from tables.assignments import Assignments
+from tables.erased import ErasedIds
 from tables.tombstones import Tombstones
 
 KEY_WINDOW_MS = 3_600_000
@@ -83,6 +84,7 @@ def build(settings: Settings) -> Worker:
     state = open_state(settings)
     policies = read_policies(settings.retention.policies_file)
     rules = rule_set(settings.process, datasets(policies))
+    erased = ErasedIds(state.read, now_ms)
     assignments = Assignments(partial(_decide, state, assignment(policies, rules.routes)))
     fold = RatesFold(settings.kafka, settings.web.max_services, now_ms)
     inventory: Inventory | None = None
@@ -97,6 +99,7 @@ def build(settings: Settings) -> Worker:
             dead_topic=topic_of(app, topics.DEAD_LETTERS),
             partitions=settings.kafka.partitions,
             max_services=settings.web.max_services,
+            erased=erased,
         )
         raw = topic_of(app, *settings.kafka.raw_topics, value_serializer="as_is")
         add_agent(app, raw, "process", worker.process.run)
@@ -120,6 +123,7 @@ def build(settings: Settings) -> Worker:
             dead_topic=topic_of(app, topics.DEAD_LETTERS),
             now=now_ms,
             key_window_ms=KEY_WINDOW_MS,
+            erased=erased,
         )
         add_agent(app, topic_of(app, topics.ENRICHED), "index", worker.index.run)
 
@@ -142,13 +146,16 @@ def build(settings: Settings) -> Worker:
     socket = command_socket(worker.store, settings) if worker.store else None
     commands = [StoreCommands(socket)] if socket else []
     start_with(first, [upkeep, *commands, *others, watchdog])  # stopped from the last to the first
-    views.mount(first, rates=fold.view, status=partial(status, worker), ready=upkeep.is_ready)
+    ready = [upkeep.is_ready]
     if settings.query.enabled:
         reader = worker.store.reader if worker.store else open_reader(settings)
         hub = Hub(settings.query.max_tail_waiting_logs)
         api = create_app(reader, settings, rates=fold.view, hub=hub, now=now_ms)
         views.mount_search(first, api)
-        serve_query(first, settings, api, hub)
+        ready.append(serve_query(first, settings, api, hub))
+    views.mount(
+        first, rates=fold.view, status=partial(status, worker), ready=lambda: all(is_ready() for is_ready in ready)
+    )
     faust_commands.show_all(worker.apps.values())
     return worker
 

@@ -1,4 +1,4 @@
-"""F4, F5: workers that come, go, and freeze under load; all partitions move and nothing is lost or doubled."""
+"""F4, F5: workers that come, go, stand by, and freeze under load; all partitions move, nothing is lost or doubled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 from tests.faults.scale import scaled
 from tests.faults.scene import Scene, assert_kept
-from tests.pipeline.kafka_truth import in_flight
+from tests.pipeline.kafka_truth import in_flight, reset
 from tests.pipeline.oracle import Oracle, eventually
 from tests.pipeline.processes import Child, Pipeline
 
@@ -64,6 +64,28 @@ def test_f5_a_frozen_worker_that_wakes_up_does_no_harm(pipeline: Pipeline, oracl
     assert (4, 4) == taken_over, "the other worker did not take over all partitions"
     assert frozen.alive
     assert other.alive
+
+
+def test_a_worker_more_than_partitions_is_ready_and_takes_over(pipeline: Pipeline, oracle: Oracle):
+    reset(pipeline.bootstrap)
+    pipeline.environment["LOGSYNC_KAFKA__PARTITIONS"] = "1"
+    pipeline.create_topics()
+    scene = Scene("F4 two workers, one partition", pipeline, oracle)
+
+    with scene:
+        scene.add_worker()  # returns when it is ready
+        at_work, standing_by = sorted(scene.workers, key=assigned, reverse=True)
+        shared = [assigned(at_work), assigned(standing_by)]
+        scene.acknowledge(2000)
+        left = sum(in_flight(pipeline.bootstrap).values())
+        at_work.kill()
+        eventually(lambda: assigned(standing_by) == (1, 1), STUCK_SECONDS, "the other takes over")
+    verdict = scene.settle(partitions_by_worker=shared, in_flight_at_kill=left)
+
+    assert_kept(verdict)
+    # Of each group's one partition nobody says that the same worker has it.
+    assert (1, 1) == tuple(map(sum, zip(*shared, strict=True)))
+    assert left > 0, "nothing was in flight: it proves nothing"
 
 
 def assigned(worker: Child) -> tuple[int, ...]:
