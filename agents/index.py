@@ -1,4 +1,4 @@
-"""Indexing: documents in, every one of them settled out: stored, a duplicate, or in the dead letters.
+"""Indexing: documents in, every one of them settled out: stored, a duplicate, erased, or in the dead letters.
 
 The store's answer for each document is one of the three reactions of DESIGN §4. Nothing here knows which store it is.
 """
@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from agents.aside import move_aside
@@ -26,6 +26,7 @@ MIN_BATCH_FOR_POISON_SHARE = 20
 # A document whose fields are refused one after the other is no log of ours.
 MAX_MOVED_FIELDS = 16
 
+ERASED = Outcome(Reaction.ERASED)
 EXPIRED = Outcome(Reaction.DEAD_LETTER, "expired", "its day was archived and dropped", "expired")
 _TOO_LARGE = Outcome(Reaction.DEAD_LETTER, "too_large", "too large alone", "too_large")
 
@@ -33,6 +34,7 @@ Letters = list[tuple[Document, Outcome]]
 OnDead = Callable[[Letters], Awaitable[None]]
 OnBlocked = Callable[[str], Awaitable[bool]]
 OnMissing = Callable[[str], Awaitable[bool]]
+Erased = Callable[[Collection[str]], Awaitable[Collection[str]]]
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -55,6 +57,7 @@ class Settled:
     stored: int = 0
     duplicates: int = 0
     dead: int = 0
+    erased: int = 0
 
 
 @dataclass(slots=True)
@@ -85,6 +88,11 @@ class _Answers:
     missing: set[str] = field(default_factory=set)
 
 
+async def nobody_erased(ids: Collection[str]) -> Collection[str]:
+    """Where there is no erasing."""
+    return ()
+
+
 def bulks(documents: Sequence[Document], limits: Limits) -> list[list[Document]]:
     """The documents in order, in bulk requests within the bounds; one that is larger alone is alone."""
     found: list[list[Document]] = []
@@ -111,13 +119,15 @@ class Indexer:
 
     on_blocked(target): the archive blocked the target's index; opens the next generation, or answers true when the day
     is being dropped for ever. on_missing(target): the target is not there any more; true when it was dropped for ever.
-    sleep and jitter: passed in for tests.
+    erased(ids): those that were erased for ever, asked before each write: they are refused. sleep and jitter: passed in
+    for tests.
     """
 
     writer: EventWriter
     limits: Limits
     on_blocked: OnBlocked
     on_missing: OnMissing
+    erased: Erased = nobody_erased
     sleep: Sleep = asyncio.sleep
     jitter: Callable[[float, float], float] = random.uniform
     _held: int = field(default=0, init=False)
@@ -129,8 +139,8 @@ class Indexer:
     async def settle(
         self, documents: Sequence[Document], on_dead: OnDead, *, poison_share: float | None = None
     ) -> Settled:
-        """Return when each document is stored, was there already, or is in the dead letters: a store that is away or
-        refuses is waited for. on_dead takes dead letters and returns when they are in Kafka. poison_share: another
+        """Return when each document is stored, was there already, was erased, or is in the dead letters: a store that
+        is away or refuses is waited for. on_dead takes dead letters and returns when they are in Kafka. poison_share: another
         than the limits'. May be called again before it has returned. Raises what on_dead raises, alone or in a group.
         """
         settled = Settled()
@@ -171,11 +181,16 @@ class Indexer:
         permit = await self.window.enter()
         overloaded = True  # an answer that never came
         try:
-            outcomes = await self.writer.write(part)
+            erased = await self.erased([document.id for document in part])
+            fresh = [document for document in part if document.id not in erased] if erased else part
+            outcomes = await self.writer.write(fresh) if fresh else []
             overloaded = any(one.reaction is Reaction.RETRY and one.reason != WRITE_BLOCKED for one in outcomes)
         finally:
             self.window.leave(permit, overloaded=overloaded)
-        return outcomes
+        if not erased:
+            return outcomes
+        answered = iter(outcomes)
+        return [ERASED if document.id in erased else next(answered) for document in part]
 
     def _sorted(self, part: list[Document], outcomes: list[Outcome], bulk: _Bulk) -> _Answers:
         answers = _Answers()
@@ -185,6 +200,8 @@ class Indexer:
                 bulk.settled.stored += 1
             elif reaction is Reaction.DUPLICATE:
                 bulk.settled.duplicates += 1
+            elif reaction is Reaction.ERASED:
+                bulk.settled.erased += 1
             elif reaction is Reaction.DEAD_LETTER:
                 moved = self._moved(document, outcome, bulk)
                 if moved is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import date
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,7 @@ from logsync_streams.storage.api import EventWriter
 from logsync_streams.storage.factory import Store
 from logsync_streams.streams.index import IndexStream
 from tables.assignments import Assignment, Assignments
+from tables.erased import ErasedIds
 from tests.unit.samples import OneDataset
 
 LIMITS = Limits(
@@ -68,10 +70,14 @@ class DeadTopic:
 
 
 class Path:
-    """An index stream over a store. now: epoch ms, may be changed; tombstones: targets dropped for ever."""
+    """An index stream over a store. now: epoch ms, may be changed; tombstones: targets dropped for ever; state:
+    `logs-state`, read again each time.
+    """
 
     def __init__(self, store: Store, now: int, writer: EventWriter | None = None, **limits: Any) -> None:
         self.now, self.dead, self.tombstones = now, DeadTopic(), set[str]()
+        self.state: dict[str, bytes] = {}
+        self._seconds = count(step=60)  # a minute between any two looks: all that is known is old
         self.decided: Callable[[date], Assignment] = lambda day: OneDataset()
         self.targets = Targets(store.admin, store.reader, 3, lambda: self.now, lambda alias: alias in self.tombstones)
         self.stream = IndexStream(
@@ -82,7 +88,11 @@ class Path:
             dead_topic=self.dead,  # type: ignore[arg-type]  # the part of a topic that is used
             now=lambda: self.now,
             key_window_ms=KEY_WINDOW_MS,
+            erased=ErasedIds(self._read_state, lambda: self.now, monotonic=lambda: next(self._seconds)),
         )
+
+    async def _read_state(self) -> dict[str, bytes]:
+        return self.state
 
     async def _decide(self, day: date) -> Assignment:
         return self.decided(day)

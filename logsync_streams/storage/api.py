@@ -107,6 +107,7 @@ class Reaction(Enum):
     SPLIT = "split"  # the request was too large: again in smaller ones; alone too large = dead letter
     HOLD = "hold"  # alarm, retry slowly; nothing is acknowledged
     DEAD_LETTER = "dead_letter"  # the document is at fault, by allow-list only
+    ERASED = "erased"  # was erased for ever: no store is asked to write it
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -26,6 +26,7 @@ from logsync_streams.storage.naming import DEFAULT_DATASET, alias_name, parse_in
 from logsync_streams.streams.index_letters import dead_document, received_at, unreadable
 from logsync_streams.streams.sending import send_dead
 from tables.assignments import Assignments
+from tables.erased import ErasedIds
 from tables.range_accounts import RangeAccounts
 
 log = logging.getLogger(__name__)
@@ -73,27 +74,33 @@ class IndexStream:
         dead_topic: faust.TopicT,
         now: Clock,
         key_window_ms: int,
+        erased: ErasedIds,
     ) -> None:
         self._targets, self._assignments = targets, assignments
         self._dead_topic, self._now, self._key_window_ms = dead_topic, now, key_window_ms
-        self._indexer = Indexer(writer, limits, on_blocked=self._open_next, on_missing=self._dropped)
+        self._erased = erased
+        self._indexer = Indexer(
+            writer, limits, on_blocked=self._open_next, on_missing=self._dropped, erased=self._erased_among
+        )
         self._accounts = RangeAccounts()
         self._generation: int | None = None
         self.progress = Progress()
 
     async def run(self, stream: Any) -> None:
-        """Write documents to the store until each is stored, was there already, or is a dead letter.
+        """Write documents to the store until each is stored, was there already, was erased, or is a dead letter.
 
         Leaves only by cancellation: an exception here ends the process with nothing acknowledged.
         """
         async with asyncio.TaskGroup() as group:
             group.create_task(self._make_today())
+            keeping_up = group.create_task(self._erased.keep_up())
             under_way: deque[asyncio.Task[None]] = deque()
             async for events in stream.noack_take(TAKE_MESSAGES, within=TAKE_WITHIN_SECONDS):
                 while len(under_way) >= TAKES_UNDER_WAY:
                     await asyncio.wait([under_way.popleft()])
                 before = under_way[-1] if under_way else None
                 under_way.append(group.create_task(self._take(stream, events, before)))
+            keeping_up.cancel()
 
     async def _make_today(self) -> None:
         """The index that most logs of today go to, before the first of them has to wait for it."""
@@ -163,6 +170,7 @@ class IndexStream:
                     sources[id] = record
                     documents.append(Document(target, id, body))
         dead = partial(self._dead, sources)
+        documents = await self._not_erased(documents)
         documents = await self._writable(documents, sources, dead)
         stored = await self._stored_beside(documents, sources, before)
         metrics.duplicates.inc(number - len(sources) + len(stored))
@@ -180,6 +188,18 @@ class IndexStream:
         settled = await self._indexer.settle(documents, dead, poison_share=poison_share)
         metrics.stored.inc(settled.stored)
         metrics.duplicates.inc(settled.duplicates)
+        metrics.dropped.labels("index", "erased").inc(settled.erased)
+
+    async def _not_erased(self, documents: list[Document]) -> list[Document]:
+        """Those that were not erased: here, for an erased log must not become a dead letter either, and once more
+        before each write, for a write may be tried for hours.
+        """
+        erased = await self._erased_among([document.id for document in documents])
+        metrics.dropped.labels("index", "erased").inc(len(erased))
+        return [document for document in documents if document.id not in erased] if erased else documents
+
+    async def _erased_among(self, ids: Collection[str]) -> set[str]:
+        return await self._when_available(lambda: self._erased.among(ids))
 
     async def _writable(
         self, documents: list[Document], sources: Mapping[str, Enriched], dead: Callable[[Letters], Awaitable[None]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -13,14 +15,20 @@ from aiokafka.structs import RecordMetadata
 from agents.process import Outcome, Processor
 from logsync_streams import counts, enriched, metrics
 from logsync_streams.consumer import Records
+from logsync_streams.dead_letter import DeadLetterRecord
 from logsync_streams.envelope import RawRecord
+from logsync_streams.errors import Unavailable
 from logsync_streams.events import receive_day
 from logsync_streams.streams.sending import acknowledged, send, send_dead
 from tables.assignments import Assignments
+from tables.erased import ErasedIds
+
+log = logging.getLogger(__name__)
 
 # A message is a batch of up to a mebibyte; more of them at once would only make the pauses longer.
 TAKE_MESSAGES = 4
 TAKE_WITHIN_SECONDS = 0.02
+_WAIT_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -47,8 +55,9 @@ class ProcessStream:
         dead_topic: faust.TopicT,
         partitions: int,
         max_services: int,
+        erased: ErasedIds,
     ) -> None:
-        self._processor, self._assignments = processor, assignments
+        self._processor, self._assignments, self._erased = processor, assignments, erased
         self._enriched_topic, self._counts_topic, self._dead_topic = enriched_topic, counts_topic, dead_topic
         self._partitions = partitions
         self._service_label = metrics.BoundedLabels(max_services)
@@ -80,7 +89,7 @@ class ProcessStream:
             [await self._send_counts(record) for record in self._processor.counts(outcome, topic, partition)]
         )
         if outcome.dead:
-            await send_dead(self._dead_topic, outcome.dead)
+            await send_dead(self._dead_topic, await self._not_erased(outcome.dead))
         first, last = records[0].offset, records[-1].offset
         sent = [
             await self._send_enriched(record)
@@ -90,6 +99,18 @@ class ProcessStream:
             self.progress.produced[metadata.partition] = metadata.offset
         self._account(outcome)
         return outcome.received
+
+    async def _not_erased(self, dead: list[DeadLetterRecord]) -> list[DeadLetterRecord]:
+        """Without the letters that were erased: a redelivery makes each of them anew."""
+        while True:
+            try:
+                erased = await self._erased.among([letter.event_id for letter in dead])
+            except Unavailable as error:
+                log.warning("waiting for the erased ids: %s", error)
+                await asyncio.sleep(_WAIT_SECONDS)
+            else:
+                metrics.dropped.labels("process", "erased").inc(len(erased))
+                return [letter for letter in dead if letter.event_id not in erased]
 
     async def _send_counts(self, record: counts.ServiceCounts) -> Awaitable[RecordMetadata]:
         key, value = counts.encode(record)

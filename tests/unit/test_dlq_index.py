@@ -20,6 +20,7 @@ from logsync_streams.storage.naming import alias_name
 from logsync_streams.streams.index import IndexStream
 from logsync_streams.worker import _limits
 from tables.assignments import Assignments
+from tables.erased import ErasedIds
 
 NOW = 1_795_557_600_123  # 2026-11-24T22:00:00.123Z
 HOUR_MS = 3_600_000
@@ -77,6 +78,10 @@ async def _decide(_: date) -> Any:
     return Default()
 
 
+async def _nothing() -> dict[str, bytes]:
+    return {}
+
+
 class Rig:
     def __init__(self) -> None:
         self.store, self.dead = MemoryStore(), DeadTopic()
@@ -89,6 +94,7 @@ class Rig:
             dead_topic=self.dead,  # type: ignore[arg-type]  # only `send` is used
             now=lambda: NOW,
             key_window_ms=HOUR_MS,
+            erased=ErasedIds(_nothing, lambda: NOW),
         )
 
     async def run(self, letters: list[DeadLetterRecord]) -> None:
