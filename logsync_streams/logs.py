@@ -1,6 +1,7 @@
 """Our own log lines: one set-up for structlog and for the libraries that use `logging`, as text or as JSON.
 
-Lines go to stderr, so that what a command prints for its caller stays apart from what it says about itself.
+Lines go to stderr, so that what a command prints for its caller stays apart from what it says about itself. As JSON
+they are logs as our own doors take them: timestamp, level, service, message.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import sys
 from typing import Any
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+SERVICE = "logsync"  # whose logs ours are
 
 # Chatty at INFO, and nothing in it that an operator acts on: every request, every heartbeat.
 _QUIET_LIBRARIES = (
@@ -76,9 +79,18 @@ def _shared_processors() -> list[Processor]:
     ]
 
 
+def _as_a_log(logger: WrappedLogger, name: str, line: EventDict) -> EventDict:
+    """structlog's names for a line's parts -> those of a log (parsing/json.py)."""
+    line["message"] = line.pop("event", "")
+    line["service"] = SERVICE
+    if "exception" in line:
+        line["stack_trace"] = line.pop("exception")
+    return line
+
+
 def _renderers(log_format: str) -> list[Processor]:
     if log_format == "json":
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        return [structlog.processors.format_exc_info, _as_a_log, structlog.processors.JSONRenderer()]
     # Plain tracebacks: the decorated ones print local variables, and those hold users' logs and secrets.
     plain = structlog.dev.plain_traceback
     return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]

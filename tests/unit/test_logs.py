@@ -13,6 +13,7 @@ import structlog
 from pydantic import SecretStr
 
 from logsync_streams import logs
+from logsync_streams.parsing.json import parse
 from logsync_streams.settings import Settings, described, load
 
 CANARY = "canary-7f3a9"
@@ -43,9 +44,25 @@ def test_json_lines_have_time_level_logger_and_text(lines):
     structlog.get_logger("logsync_streams.test").warning("as structlog", number=1)
     first, second = [json.loads(line) for line in lines().splitlines()]
 
-    assert ("3 events", "warning", "logsync_streams.test") == (first["event"], first["level"], first["logger"])
+    assert ("3 events", "warning", "logsync_streams.test") == (first["message"], first["level"], first["logger"])
     assert first["timestamp"].endswith("Z")
     assert 1 == second["number"]
+
+
+def test_a_json_line_is_a_log_that_our_own_doors_understand(lines):
+    logs.configure("json", "info")
+    try:
+        raise ValueError("wrong")
+    except ValueError:
+        logging.getLogger("logsync_streams.test").exception("failed at %d", 3)
+
+    fields = parse(lines().strip().encode(), 0)
+
+    assert ("failed at 3", "logsync") == (fields["message"], fields["service"]["name"])
+    assert {"level": "error", "logger": "logsync_streams.test"} == fields["log"]
+    assert fields["error"]["stack_trace"].startswith("Traceback")
+    assert fields["@timestamp"] > 0
+    assert "labels" not in fields
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
