@@ -12,16 +12,20 @@ from dashboards.thresholds import ServiceThresholds
 
 MINUTE_MS = 60_000
 _WINDOW, _BEFORE = 5, 60  # minutes
+WARM_UP = _WINDOW + _BEFORE  # minutes that must be known before the first one that is judged
 _MAX_TRIED = 400  # thresholds that are tried for a suggestion
 
 
 @dataclass(frozen=True)
 class Minutes:
-    """Events and errors of a service, minute by minute. start: epoch ms of the first."""
+    """Events and errors of a service, minute by minute. start: epoch ms of the first; silent_before: seconds from the
+    last log before it to it, None when there was none.
+    """
 
     start: int
     events: Sequence[int]
     errors: Sequence[int]
+    silent_before: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def _spikes(minutes: Minutes, limits: ServiceThresholds) -> list[float | None]:
 
 def _silences(minutes: Minutes, limits: ServiceThresholds) -> list[float | None]:
     found: list[float | None] = []
-    last = None
+    last = None if minutes.silent_before is None else -minutes.silent_before / 60
     for place, number in enumerate(minutes.events):
         last = place if number else last
         seconds = None if last is None else (place - last) * 60.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import httpx
 import orjson
 
-from dashboards.backtest import ALERTS, MINUTE_MS, Minutes, firings, suggested
+from dashboards.backtest import ALERTS, MINUTE_MS, WARM_UP, Minutes, firings, suggested
 from logsync_streams.cli.alerts import thresholds_of
 from logsync_streams.errors import Unavailable
 
@@ -19,6 +20,7 @@ _TIMEOUT_SECONDS = 60
 _WINDOW_MINUTES = 400  # of one histogram; the API bounds the number of its intervals
 _BUSIEST = 10
 _SHOWN = 20
+_SILENT = "ServiceSilent"
 
 
 class Refused(Exception):
@@ -46,13 +48,17 @@ def run(
     try:
         begin, stop = _range(client, start, end)
         rows = []
-        for name in [service] if service else _busiest(client, begin, stop):
+        heard = begin - limits.defaults.forgotten_after * 1000 if alert == _SILENT else begin
+        for name in [service] if service else _busiest(client, heard, stop):
             of_service = limits.of(name)
-            minutes = _minutes(client, name, begin, stop)
-            values = tested.values(minutes, of_service)
+            start_at = begin - WARM_UP * MINUTE_MS
+            minutes = _minutes(client, name, start_at, stop)
+            if alert == _SILENT:
+                minutes = replace(minutes, silent_before=_silence(client, name, start_at, of_service.forgotten_after))
+            values = tested.values(minutes, of_service)[WARM_UP:]
             threshold = limit if limit is not None else tested.limit(of_service)
             days = max(1.0, (stop - begin) / 86_400_000)
-            fired = firings(values, threshold, wait=tested.wait, start=minutes.start) if threshold is not None else []
+            fired = firings(values, threshold, wait=tested.wait, start=begin) if threshold is not None else []
             rows.append(
                 {
                     "service": name,
@@ -118,9 +124,22 @@ def _busiest(client: httpx.Client, begin: int, stop: int) -> list[str]:
     return [value["value"] for value in facet["values"]]
 
 
-def _minutes(client: httpx.Client, service: str, begin: int, stop: int) -> Minutes:
+def _of(service: str) -> str:
     quoted = service.replace("\\", "\\\\").replace('"', '\\"')
-    of_service = f'service:"{quoted}"'
+    return f'service:"{quoted}"'
+
+
+def _silence(client: httpx.Client, service: str, until: int, longest_seconds: int) -> float | None:
+    """Seconds from a service's last log to this moment; None when there is none for so long."""
+    asked: dict[str, str | int] = {"q": _of(service), "from": until - longest_seconds * 1000, "to": until, "limit": 1}
+    hits = _ask(client, "search", asked)["hits"]
+    if not hits:
+        return None
+    return until / 1000 - datetime.fromisoformat(hits[0]["@timestamp"]).timestamp()
+
+
+def _minutes(client: httpx.Client, service: str, begin: int, stop: int) -> Minutes:
+    of_service = _of(service)
     events = _counts(client, of_service, begin, stop)
     return Minutes(begin, events, _counts(client, f"{of_service} level:>=error", begin, stop))
 

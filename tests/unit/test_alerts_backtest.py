@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
 from dashboards.backtest import ALERTS, MINUTE_MS, Firing, Minutes, firings, suggested
-from dashboards.thresholds import ServiceThresholds
+from dashboards.rules import service_alerts
+from dashboards.thresholds import ServiceThresholds, Thresholds
 from logsync_streams.cli import alerts_backtest
 from logsync_streams.errors import Unavailable
-from logsync_streams.events import SEVERITIES
 from logsync_streams.query.app import create_app
 from logsync_streams.settings import load
-from logsync_streams.storage.api import Document
 from logsync_streams.storage.memory import MemoryStore
+from tests.backtest_logs import documents
+from tests.contract.documents import NOON, TARGET
 
 LIMITS = ServiceThresholds()
-NOON = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp() * 1000)
 
 
 def values(alert: str, errors: list[int], events: list[int] | None = None) -> list[float | None]:
@@ -47,6 +46,18 @@ def test_a_silence_grows_from_the_last_log_on_and_one_that_never_spoke_is_not_si
     assert [None, 0.0, 60.0, 120.0, 0.0] == values("ServiceSilent", [0] * 5, [0, 3, 0, 0, 1])
 
 
+def test_a_silence_that_began_before_is_known_from_its_last_log():
+    minutes = Minutes(0, [0, 0, 1], [0, 0, 0], silent_before=90)
+
+    assert [90.0, 150.0, 0.0] == ALERTS["ServiceSilent"].values(minutes, LIMITS)
+
+
+def test_each_alert_waits_as_long_as_its_rule():
+    waits = {alert.name: int(alert.wait.removesuffix("m")) for alert in service_alerts(Thresholds())}
+
+    assert waits == {name: tested.wait for name, tested in ALERTS.items()}
+
+
 def test_it_fires_after_the_wait_and_until_the_value_falls():
     found = firings([0, 11, 12, 13, 9, 11, 0, 20, 20], 10, wait=1, start=1000)
 
@@ -61,22 +72,14 @@ def test_the_suggestion_is_the_lowest_threshold_that_is_quiet_enough():
     assert suggested([None, None], wait=1, at_most=1) is None
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client() -> httpx.Client:
-    """An API over a store with 4,000 errors of auth-service from 12:10 to 12:15 and a log of shop each minute."""
+    """An API over a store with `logs`; it is 13:00."""
     store = MemoryStore()
-    target = "logsync-default-2026.11.24"
-    logs = [("auth-service", "error", NOON + 600_000 + n * 75) for n in range(4000)]
-    logs += [("shop", "info", NOON + minute * MINUTE_MS) for minute in range(60)]
-    documents = [
-        Document(target, f"{number:032x}-00000", body(f"{number:032x}-00000", service, level, at))
-        for number, (service, level, at) in enumerate(logs)
-    ]
-    import asyncio
 
     async def fill() -> None:
-        await store.create(target)
-        await store.write(documents)
+        await store.create(TARGET)
+        await store.write(documents())
 
     asyncio.run(fill())
     return client_of(create_app(store, load({}), now=lambda: NOON + 3_600_000))
@@ -94,18 +97,6 @@ def client_of(app: Any) -> httpx.Client:
         return httpx.Response(answered.status_code, content=answered.content)
 
     return httpx.Client(transport=httpx.MockTransport(answer), base_url="http://127.0.0.1:8082")
-
-
-def body(id: str, service: str, level: str, at: int) -> bytes:
-    time = datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    document = {
-        "event": {"id": id, "ingested": time, "dataset": "default", "severity": SEVERITIES[level]},
-        "@timestamp": time,
-        "message": "m",
-        "service": {"name": service},
-        "log": {"level": level},
-    }
-    return json.dumps(document).encode()
 
 
 def backtest(client: httpx.Client, **changed: object) -> int:
@@ -126,9 +117,20 @@ def test_the_store_tells_when_an_alert_would_have_fired(client, capsys):
     assert 0 == backtest(client)
     rows = {row["service"]: row for row in json.loads(capsys.readouterr().out)["services"]}
 
-    assert {"auth-service", "shop"} == set(rows)
+    assert {"auth-service", "shop", "steady"} == set(rows)
     assert (1, "2026-11-24T12:14:00Z") == (rows["auth-service"]["fired"], rows["auth-service"]["firings"][0]["start"])
     assert 0 == rows["shop"]["fired"]
+
+
+def test_what_was_before_the_range_is_known(client, capsys):
+    assert 0 == backtest(client, alert="ServiceErrorSpike")
+    spikes = {row["service"]: row["fired"] for row in json.loads(capsys.readouterr().out)["services"]}
+    assert 0 == backtest(client, alert="ServiceSilent")
+    silent = {row["service"]: row["firings"] for row in json.loads(capsys.readouterr().out)["services"]}
+
+    assert {"auth-service": 1, "shop": 0, "steady": 0} == spikes
+    assert [{"start": "2026-11-24T12:01:00Z", "minutes": 59, "highest": 14_340}] == silent["night-job"]
+    assert [] == silent["steady"] + silent["shop"]
 
 
 def test_another_threshold_can_be_tried_and_the_lines_are_for_people(client, capsys):
