@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,14 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from logsync_streams.settings import load
+from logsync_streams.storage.factory import open_store_beside
+from logsync_streams.storage.naming import alias_name
+from retention import settled
 from tests.integration.dev_run import DevRun, dev_run, until
+from tests.integration.test_retention_settled import ALIAS as TODAYS
+from tests.integration.test_retention_settled import streams_on
+from tests.retention import documents, fill
 
 pytestmark = pytest.mark.embedded
 
@@ -97,10 +105,63 @@ def test_logsync_send_and_search_work_on_a_log_file(quiet, tmp_path):
     assert (found.returncode, found.stdout.count("fileword42")) == (0, 2)
 
 
-def cli(run: DevRun, *arguments: str) -> subprocess.CompletedProcess[str]:
+def test_the_retention_works_through_the_worker_while_it_writes(quiet, tmp_path):
+    beside = {"LOGSYNC_STORE__KIND": "embedded", "LOGSYNC_KAFKA__EMBEDDED": "true"}
+    policies = {"retention_policies": {"auth": {"retention_days": 30, "archive_to_s3": True, "s3_bucket": "logs"}}}
+    (tmp_path / "policies.json").write_bytes(orjson.dumps(policies))
+    retention = {
+        "LOGSYNC_RETENTION__POLICIES_FILE": str(tmp_path / "policies.json"),
+        "LOGSYNC_RETENTION__ARCHIVE_FOLDER": str(tmp_path / "archive"),
+        "LOGSYNC_RETENTION__GRACE_HOURS": "0",
+    }
+    target = alias_name("auth", date(2026, 1, 1))
+    logs = documents(50, target, "auth")
+
+    async def fill_old_day():
+        store = open_store_beside(load({**quiet.environment, **beside}))
+        try:
+            await fill(store, logs)
+        finally:
+            await store.close()
+
+    asyncio.run(fill_old_day())
+    found = quiet.total("labels.n:* service:auth")
+    ran = cli(quiet, "retention", "run", **beside, **retention)
+    left = quiet.total("labels.n:* service:auth")
+    restored = cli(quiet, "archive", "restore", **beside, **retention)
+    quiet.send(b'{"message":"retentionword42"}')
+    quiet.until_found("retentionword42")
+
+    assert (50, 0) == (found, left)
+    assert (0, [f"archived {target}: 50 documents", f"dropped {target}: 50 documents"]) == (
+        ran.returncode,
+        ran.stdout.splitlines(),
+    ), ran.stderr
+    assert 0 == restored.returncode, restored.stderr
+    assert {log.id for log in logs} == {hit["id"] for hit in quiet.search("labels.n:* service:auth", limit="1000")}
+
+
+async def test_the_embedded_broker_tells_what_a_group_has_not_committed(quiet, monkeypatch):
+    # It reports as a topic's end the offset after the first record of the last batch.
+    async with streams_on(f"127.0.0.1:{quiet.kafka_port}", monkeypatch, embedded=True) as (kafka, producer, commit):
+        raw = kafka.raw_topics[0]
+        batch = producer.create_batch()
+        for i in range(3):
+            batch.append(value=b"log %d" % i, key=None, timestamp=None)
+        batch.close()
+        await (await producer.send_batch(batch, raw, partition=0))
+        await commit(settled.PROCESS, raw, 0, 1)
+        held = (await settled.behind(kafka)).holds([TODAYS])
+        await commit(settled.PROCESS, raw, 0, 3)
+
+        assert {TODAYS: [f"{settled.PROCESS} has not committed past the end of the day"]} == held
+        assert {} == (await settled.behind(kafka)).holds([TODAYS])
+
+
+def cli(run: DevRun, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "logsync_streams.cli", *arguments],
-        env=run.environment,
+        env={**run.environment, **settings},
         capture_output=True,
         text=True,
         check=False,

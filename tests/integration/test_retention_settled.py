@@ -1,8 +1,9 @@
-"""Which days may be closed, as real Kafka tells it."""
+"""Which days may be closed, as real Kafka and the embedded broker tell it."""
 
 from __future__ import annotations
 
 import uuid
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -20,31 +21,37 @@ ALIAS, OTHER = alias_name("auth", TODAY), alias_name("default", TODAY)
 DAY = 86_400_000
 
 
-@pytest.fixture
-async def streams(kafka, monkeypatch):
+@asynccontextmanager
+async def streams_on(bootstrap, monkeypatch, **settings):
     """Topics and groups of this test alone; (settings, producer, commit)."""
     own = uuid.uuid4().hex[:8]
     raw, documents = f"raw-{own}", f"enriched-{own}"
     monkeypatch.setattr(topics, "ENRICHED", documents)
     monkeypatch.setattr(settled, "PROCESS", f"process-{own}")
     monkeypatch.setattr(settled, "INDEX", f"index-{own}")
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     config = {"message.timestamp.type": "LogAppendTime"}
     await admin.create_topics([NewTopic(name, 2, 1, topic_configs=config) for name in (raw, documents)])
     await admin.close()
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
     await producer.start()
 
     async def commit(group, topic, partition, offset):
-        consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=group, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
         await consumer.start()
         consumer.assign([TopicPartition(topic, partition)])
         await consumer.commit({TopicPartition(topic, partition): offset})
         await consumer.stop()
 
-    yield KafkaSettings(bootstrap=[kafka.bootstrap], raw_topics=[raw]), producer, commit
+    yield KafkaSettings(bootstrap=[bootstrap], raw_topics=[raw], **settings), producer, commit
     await producer.stop()
+
+
+@pytest.fixture
+async def streams(kafka, monkeypatch):
+    async with streams_on(kafka.bootstrap, monkeypatch) as made:
+        yield made
 
 
 async def test_a_day_is_held_until_both_groups_have_committed_past_it(streams):
