@@ -1,6 +1,7 @@
 """Elasticsearch of several versions as subjects of the contract suite, as real servers on this machine.
 
-LOGSYNC_TEST_ELASTICSEARCH names the versions (comma-separated), by default the oldest supported and the current one.
+LOGSYNC_TEST_ELASTICSEARCH names the versions (comma-separated), by default what `make stack` runs, the oldest
+that is supported, and the newest.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from logsync_streams.storage.elasticsearch import ElasticsearchAdmin, Elasticsea
 from logsync_streams.storage.factory import Store
 from tests.contract.stores import Opened, Subject
 
-VERSIONS = os.environ.get("LOGSYNC_TEST_ELASTICSEARCH", "8.19.8,7.10.2").split(",")
+VERSIONS = os.environ.get("LOGSYNC_TEST_ELASTICSEARCH", "8.19.8,7.10.2,9.2.4").split(",")
 
 
 def _opener(version: str) -> Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Opened]]:
