@@ -61,6 +61,12 @@ udp_kernel_drops = Counter(
 requests = Counter(
     "logsync_collector_requests", "Requests answered at the HTTP doors.", ["source", "status"], registry=REGISTRY
 )
+unreadable = Counter(
+    "logsync_collector_unreadable_records",
+    "What came in place of a record and is kept as a text, since its sender cannot be told.",
+    ["source"],
+    registry=REGISTRY,
+)
 connections = Gauge("logsync_collector_connections", "Open connections, by door.", ["source"], registry=REGISTRY)
 refused_connections = Counter(
     "logsync_collector_refused_connections",

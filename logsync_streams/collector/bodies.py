@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from starlette.types import Receive
 
-from logsync_streams.collector.decompress import too_large
+from logsync_streams.collector.aside import LARGE_BYTES, Aside
+from logsync_streams.collector.decompress import decompress, too_large
 from logsync_streams.collector.limits import Budget
 from logsync_streams.errors import RejectInput, Unavailable
 from logsync_streams.settings import CollectorSettings
@@ -17,8 +17,6 @@ from logsync_streams.settings import CollectorSettings
 T = TypeVar("T")
 
 _GRACE_SECONDS = 5.0  # so long a body may be slower than the least rate
-# Larger ones are unpacked and looked at beside the event loop, else one sender's would hold up all others'.
-_LARGE_BYTES = 256 * 1024
 _LARGE_PACKED_BYTES = 4 * 1024
 _THREADS = 2
 
@@ -30,7 +28,7 @@ class Bodies:
         self._max_bytes, self._seconds = settings.max_body_bytes, settings.receive_timeout_seconds
         self._least_rate = settings.min_receive_bytes_per_second
         self._budget = budget
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="bodies")
+        self._aside = Aside(_THREADS, "bodies")
 
     async def receive(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
         """The body as sent; None when the sender went away.
@@ -77,11 +75,22 @@ class Bodies:
     def give_back(self, body: bytes) -> None:
         self._budget.give(len(body))
 
-    async def work(self, body: bytes, packed: bool, work: Callable[[], T]) -> T:
-        """What `work` returns or raises; beside the event loop when the body is large."""
-        if len(body) <= (_LARGE_PACKED_BYTES if packed else _LARGE_BYTES):
-            return work()
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+    async def unpacked(self, body: bytes, encoding: str, work: Callable[[bytes], T]) -> T:
+        """What `work` returns or raises for the body without its Content-Encoding; beside the event loop when it is
+        large. Raises RejectInput as `decompress` does.
+        """
+        if encoding in ("", "identity"):
+            if len(body) <= LARGE_BYTES:
+                return work(body)
+        elif len(body) <= _LARGE_PACKED_BYTES:
+            try:
+                plain = decompress(body, encoding, LARGE_BYTES)
+            except RejectInput as error:
+                if error.status != 413:
+                    raise
+            else:
+                return work(plain)
+        return await self._aside.run(lambda: work(decompress(body, encoding, self._max_bytes)))
 
     def _deadline(self, begun: float, size: int) -> float:
         latest = begun + self._seconds

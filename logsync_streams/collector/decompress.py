@@ -9,6 +9,8 @@ import zstandard
 
 from logsync_streams.errors import RejectInput
 
+# What is left of a slice is copied when a member ends in it: a body of many small members must not take for ever.
+_ZLIB_SLICE_BYTES = 8 * 1024
 _ZSTD_SLICE_BYTES = 256  # what one call may unpack to is then 64 blocks of 128 KiB at most
 _ZSTD_LEAST_WINDOW = 8 * 1024 * 1024  # what RFC 8878 asks every decoder to support
 
@@ -49,18 +51,24 @@ def _deflate(body: bytes, limit: int) -> bytes:
 def _zlib_members(body: bytes, limit: int, window_bits: int) -> bytes:
     parts: list[bytes] = []
     left = limit
-    while True:
-        stream = zlib.decompressobj(window_bits)
-        part = stream.decompress(body, left + 1)
-        left -= len(part)
-        if left < 0:
-            raise too_large(limit)
-        parts.append(part)
-        if not stream.eof:
-            raise RejectInput(400, "Damaged body", "the compressed body ends too early")
-        body = stream.unused_data
-        if not body.strip(b"\0"):  # some senders pad with zeros
-            return b"".join(parts)
+    stream = zlib.decompressobj(window_bits)
+    for position in range(0, len(body), _ZLIB_SLICE_BYTES):
+        rest = body[position : position + _ZLIB_SLICE_BYTES]
+        while rest:
+            if stream.eof:
+                rest = rest.lstrip(b"\0")  # some senders pad with zeros
+                if not rest:
+                    break
+                stream = zlib.decompressobj(window_bits)
+            part = stream.decompress(rest, left + 1)
+            left -= len(part)
+            if left < 0:
+                raise too_large(limit)
+            parts.append(part)
+            rest = stream.unused_data
+    if not stream.eof:
+        raise RejectInput(400, "Damaged body", "the compressed body ends too early")
+    return b"".join(parts)
 
 
 def _zstd(body: bytes, limit: int) -> bytes:

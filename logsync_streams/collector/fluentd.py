@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from logsync_streams.collector.framing import Framed, Refused, all_refused, frame, too_many
+from logsync_streams.collector.framed import Framed, all_refused, too_many
+from logsync_streams.collector.framing import frame
+from logsync_streams.collector.packed import PackedReader, Unread
 from logsync_streams.collector.records import (
     FORMAT,
+    RECORD_SHARE,
     UNPACK_ERRORS,
     BadRecord,
     as_event,
     from_json,
     join_records,
     nanoseconds,
-    unpacker,
 )
 from logsync_streams.errors import RejectInput
 
@@ -49,7 +51,7 @@ def frame_fluentd(
         found = frame(body, content_type, max_event_bytes=room, max_events=max_events)
         if found.format != "json":
             raise RejectInput(400, "Malformed body", "records as JSON or msgpack are expected, not a form")
-        framed = Framed(FORMAT, refused=found.refused)
+        framed = Framed(FORMAT, refused=found.refused, refused_count=found.refused_count)
         _wrap(framed, found.events, lambda record: from_json(tag, None, record, max_event_bytes))
     if framed.refused and not framed.events:
         raise all_refused(framed, max_event_bytes)
@@ -65,22 +67,13 @@ def _looks_like_msgpack(body: bytes) -> bool:
 def _msgpack(body: bytes, tag: bytes, max_event_bytes: int, max_events: int, join: dict[str, Any] | None) -> Framed:
     framed = Framed(FORMAT)
     found: list[tuple[int | None, Any]] = []
-    reader = unpacker(max(len(body), 1))
-    reader.feed(body)
-    number = 0
-    try:
-        for number, item in enumerate(_items(reader), start=1):
-            if number > max_events:
-                raise too_many(max_events)
-            try:
-                found.append(_time_and_record(item))
-            except BadRecord as error:
-                framed.refused.append(Refused(number, 0, str(error)))
-    except UNPACK_ERRORS as error:
-        framed.refused.append(Refused(number + 1, 0, f"not msgpack: {error or type(error).__name__}"))
-    else:
-        if reader.tell() < len(body):
-            framed.refused.append(Refused(number + 1, 0, "the body ends within a record"))
+    for number, item in enumerate(_items(body, RECORD_SHARE * max_event_bytes), start=1):
+        if number > max_events:
+            raise too_many(max_events)
+        try:
+            found.append(_time_and_record(item))
+        except BadRecord as error:
+            framed.refuse(number, 0, str(error))
     if not found and not framed.refused:
         raise RejectInput(400, "Empty body", "records as JSON or msgpack are expected")
     if join is not None:
@@ -94,16 +87,32 @@ def _wrap(framed: Framed, items: list[Any], make: Callable[[Any], bytes]) -> Non
         try:
             framed.events.append(make(item))
         except BadRecord as error:
-            framed.refused.append(Refused(number, 0, str(error)))
+            framed.refuse(number, 0, str(error))
 
 
-def _items(reader: Any) -> Iterator[Any]:
-    """Each record, also of an array of records; `[time, record]` is one item."""
-    for item in reader:
-        if type(item) is list and item and all(type(inner) in (dict, list) for inner in item) and not _is_pair(item):
+def _items(body: bytes, longest: int) -> Iterator[Any]:
+    """Each record, also of an array of records; `[time, record]` is one item. Unread: what could not be read."""
+    reader = PackedReader(body)
+    for item in reader.values(longest):
+        if isinstance(item, Unread) and body[item.begin] >= 0x90 and item.end - item.begin > longest:
+            yield from _elements(body[item.begin : item.end], longest)
+        elif type(item) is list and item and all(type(inner) in (dict, list) for inner in item) and not _is_pair(item):
             yield from item
         else:
             yield item
+
+
+def _elements(packed: bytes, longest: int) -> Iterator[Any]:
+    """The records of an array that is too long to be one."""
+    reader = PackedReader(packed)
+    if not reader.next_is_array:
+        yield Unread(0, len(packed), f"more than {longest} bytes of msgpack")
+        return
+    try:
+        for _ in range(reader.array_size()):
+            yield reader.value(longest)
+    except UNPACK_ERRORS as error:
+        yield Unread(reader.position, len(packed), f"not msgpack: {error or type(error).__name__}")
 
 
 def _is_pair(item: list[Any]) -> bool:
@@ -113,6 +122,8 @@ def _is_pair(item: list[Any]) -> bool:
 
 
 def _time_and_record(item: Any) -> tuple[int | None, Any]:
+    if isinstance(item, Unread):
+        raise BadRecord(item.reason)
     if type(item) is list and len(item) == 2:
         return nanoseconds(item[0]), item[1]
     return None, item

@@ -1,90 +1,116 @@
-"""Fluent forward, protocol version 1: an unpacked message -> tag, records and options. Its four modes are told apart
-by the second element: a time (Message), a list (Forward), bytes (PackedForward, also compressed).
+"""Fluent forward, protocol version 1: the bytes of a message -> tag, entries and options. Its four modes are told apart
+by the second element: a time (Message), an array (Forward), bytes (PackedForward, also compressed).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from logsync_streams.collector.decompress import decompress
-from logsync_streams.collector.records import UNPACK_ERRORS, BadRecord, nanoseconds, unpacker
+from logsync_streams.collector.packed import PackedReader, Unread
+from logsync_streams.collector.records import UNPACK_ERRORS, BadRecord, nanoseconds
 from logsync_streams.errors import RejectInput
+
+_MAX_TAG_BYTES = 4096
+_MAX_OPTION_BYTES = 64 * 1024
+
+
+class Unreadable(NamedTuple):
+    """What stands where a record should: the value as far as it could be read, and its bytes."""
+
+    value: Any
+    packed: bytes
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """One message. records: (nanoseconds or None, map). chunk: what is to be acknowledged, b"" for nothing.
-
-    bad: what was wrong with the records that are not among them.
+    """One message. records: (nanoseconds or None, map or Unreadable). chunk: what is to be acknowledged, b"" for
+    nothing.
     """
 
     tag: bytes
     records: list[tuple[int | None, Any]]
     chunk: bytes
-    bad: list[str]
 
 
-def read(message: Any, *, max_bytes: int, max_records: int) -> Forwarded | None:
-    """The message; None for a heartbeat (nil). Raises BadRecord when it is no forward message at all."""
-    if message is None:
+def read(data: bytes, *, max_bytes: int, max_records: int, max_record_bytes: int) -> Forwarded | None:
+    """The message; None for a heartbeat (nil). Raises BadRecord when it is no forward message at all.
+
+    max_bytes: unpacked. max_record_bytes: of msgpack; a longer one is Unreadable.
+    """
+    if data == b"\xc0":
         return None
-    if type(message) is not list or len(message) < 2 or type(message[0]) is not bytes:
-        raise BadRecord("an array that begins with a tag is expected")
-    tag, second = message[0], message[1]
-    if type(second) is list:
-        entries: Any = second
-        option = message[2] if len(message) > 2 else None
-    elif type(second) is bytes:
-        option = message[2] if len(message) > 2 else None
-        entries = _unpacked(second, option, max_bytes, max_records)
-    else:
-        if len(message) < 3:
-            raise BadRecord("a time without a record")
-        entries = [[second, message[2]]]
-        option = message[3] if len(message) > 3 else None
-    records: list[tuple[int | None, Any]] = []
-    bad: list[str] = []
-    for entry in entries:
-        if isinstance(entry, BadRecord):
-            bad.append(str(entry))
-            continue
-        try:
-            records.append(_record(entry))
-        except BadRecord as error:
-            bad.append(str(error))
-    if len(records) > max_records:
-        raise BadRecord(f"{len(records)} records in one message: at most {max_records}")
-    chunk = option.get(b"chunk") if type(option) is dict else None
-    return Forwarded(tag, records, chunk if type(chunk) is bytes else b"", bad)
-
-
-def _record(entry: Any) -> tuple[int | None, Any]:
-    if type(entry) is not list or len(entry) < 2 or type(entry[1]) is not dict:
-        raise BadRecord("an entry is an array of a time and a map")
-    return nanoseconds(entry[0]), entry[1]
-
-
-def _unpacked(packed: bytes, option: Any, max_bytes: int, max_records: int) -> list[Any]:
-    compressed = option.get(b"compressed") if type(option) is dict else None
-    if type(compressed) is bytes and compressed != b"text":
-        try:
-            packed = decompress(packed, compressed.decode("latin-1"), max_bytes)
-        except RejectInput as error:
-            raise BadRecord(error.detail) from error
-    reader = unpacker(max(len(packed), 1))
-    reader.feed(packed)
-    entries: list[Any] = []
     try:
-        for entry in reader:
-            entries.append(entry)
-            if len(entries) > max_records:
-                raise BadRecord(f"more than {max_records} records in one message")
+        return _read(PackedReader(data), max_bytes, max_records, max_record_bytes)
     except BadRecord:
         raise
     except UNPACK_ERRORS as error:
-        entries.append(BadRecord(f"not msgpack: {error or type(error).__name__}"))
+        raise BadRecord(f"not msgpack: {error or type(error).__name__}") from error
+
+
+def _read(reader: PackedReader, max_bytes: int, max_records: int, longest: int) -> Forwarded:
+    size = reader.array_size() if reader.next_is_array else 0
+    tag = reader.value(_MAX_TAG_BYTES) if size >= 2 else None
+    if type(tag) is not bytes:
+        raise BadRecord("an array that begins with a tag is expected")
+    if reader.next_is_array:
+        number = reader.array_size()
+        if number > max_records:
+            raise BadRecord(f"{number} records in one message: at most {max_records}")
+        records = [_record(reader.data, *_placed(reader, longest)) for _ in range(number)]
+        option = reader.value(_MAX_OPTION_BYTES) if size > 2 else None
+    elif reader.next_is_text:
+        packed = reader.value(len(reader.data))
+        option = reader.value(_MAX_OPTION_BYTES) if size > 2 else None
+        records = list(_packed(_unpacked(packed, option, max_bytes), max_records, longest))
     else:
-        if reader.tell() < len(packed):
-            entries.append(BadRecord("the entries end within a record"))
-    return entries
+        if size < 3:
+            raise BadRecord("a time without a record")
+        begin = reader.position
+        time, record = reader.value(longest), reader.value(longest)
+        entry = record if isinstance(record, Unread) else [time, record]
+        records = [_record(reader.data, entry, begin, reader.position)]
+        option = reader.value(_MAX_OPTION_BYTES) if size > 3 else None
+    chunk = option.get(b"chunk") if type(option) is dict else None
+    return Forwarded(tag, records, chunk if type(chunk) is bytes else b"")
+
+
+def _placed(reader: PackedReader, longest: int) -> tuple[Any, int, int]:
+    begin = reader.position
+    return reader.value(longest), begin, reader.position
+
+
+def _packed(packed: bytes, max_records: int, longest: int) -> Iterator[tuple[int | None, Any]]:
+    reader = PackedReader(packed)
+    begin = 0
+    for number, entry in enumerate(reader.values(longest), start=1):
+        if number > max_records:
+            raise BadRecord(f"more than {max_records} records in one message")
+        yield _record(packed, entry, begin, reader.position)
+        begin = reader.position
+
+
+def _record(data: bytes, entry: Any, begin: int, end: int) -> tuple[int | None, Any]:
+    """The time and the record of an entry; Unreadable for what is none."""
+    if isinstance(entry, Unread):
+        piece = data[entry.begin : entry.end]
+        return None, Unreadable(piece, piece, entry.reason)
+    if type(entry) is list and len(entry) >= 2 and type(entry[1]) is dict:
+        try:
+            return nanoseconds(entry[0]), entry[1]
+        except BadRecord as error:
+            return None, Unreadable(entry, data[begin:end], str(error))
+    return None, Unreadable(entry, data[begin:end], "an entry is an array of a time and a map")
+
+
+def _unpacked(packed: bytes, option: Any, max_bytes: int) -> bytes:
+    compressed = option.get(b"compressed") if type(option) is dict else None
+    if type(compressed) is not bytes or compressed == b"text":
+        return packed
+    try:
+        return decompress(packed, compressed.decode("latin-1"), max_bytes)
+    except RejectInput as error:
+        raise BadRecord(error.detail) from error

@@ -23,9 +23,9 @@ from starlette.types import Receive, Scope, Send
 
 from logsync_streams import metrics
 from logsync_streams.collector.bodies import Bodies
-from logsync_streams.collector.decompress import decompress
 from logsync_streams.collector.fluentd import frame_fluentd
-from logsync_streams.collector.framing import Framed, frame, shown
+from logsync_streams.collector.framed import Framed, shown
+from logsync_streams.collector.framing import frame
 from logsync_streams.collector.limits import Limits
 from logsync_streams.collector.multiline import join_lines
 from logsync_streams.collector.publisher import Publisher, Sender
@@ -176,11 +176,9 @@ class Door:
         try:
             encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
             media_type = headers.get(b"content-type", b"").split(b";")[0].decode("latin-1").strip().lower()
-            limit, path = self._settings.max_body_bytes, scope["raw_path"].decode("latin-1")
-            framed = await self._bodies.work(
-                body,
-                encoding != "",
-                lambda: self._frame(decompress(body, encoding, limit), media_type, headers, path),
+            path = scope["raw_path"].decode("latin-1")
+            framed = await self._bodies.unpacked(
+                body, encoding, lambda plain: self._frame(plain, media_type, headers, path)
             )
             client = scope.get("client")
             address = client[0] if client else ""
@@ -266,8 +264,8 @@ def _answer(framed: Framed, ids: list[str]) -> Response | bytes:
     answer: dict[str, Any] = {"accepted": len(framed.events), "envelope_ids": ids}
     if not framed.refused:
         return orjson.dumps(answer)
-    metrics.dropped.labels("collector", "malformed").inc(len(framed.refused))
-    answer |= {"rejected": len(framed.refused), "refused": shown(framed.refused)}
+    metrics.dropped.labels("collector", "malformed").inc(framed.refused_count)
+    answer |= {"rejected": framed.refused_count, "refused": shown(framed.refused)}
     return _json(207, answer)
 
 

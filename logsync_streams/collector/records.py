@@ -2,7 +2,7 @@
 
 Such an event is a JSON array `[tag, time, record]`: the tag or null, nanoseconds since 1970 or null, and the record as
 JSON. What came as JSON goes on as it arrived; what came as msgpack is written as JSON, so that it can be read in
-`event.original`.
+`event.original`. Where a sender cannot be told that there was no record, what came in its place is there as text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ FORMAT = "fluentd"
 _EVENT_TIME = 0  # the ext type of Fluentd's EventTime: four bytes of seconds, four of nanoseconds, both big-endian
 _NS = 1_000_000_000
 _MAX_DEPTH = 200
-_LARGEST_INT = 2**64 - 1
+_AROUND_BYTES = 64  # the time, brackets and quotes of an event
+# A record as msgpack may be longer than its event as JSON: a double has nine bytes, and `0.5` three.
+RECORD_SHARE = 2
 _TEXT_KEYS = ("log", "message", "msg")  # where a record's line of text is
 
 
@@ -35,18 +37,28 @@ class EventTime(int):
 
 def unpacker(max_bytes: int) -> msgpack.Unpacker:
     """A msgpack reader for what Fluentd and Fluent Bit send, bounded in every size. Texts come as bytes."""
-    return msgpack.Unpacker(
-        raw=True,
-        strict_map_key=False,
-        ext_hook=_extension,
-        max_buffer_size=max_bytes,
-        max_array_len=MAX_EVENTS_PER_ENVELOPE_ID,
-        max_map_len=MAX_EVENTS_PER_ENVELOPE_ID,
-        max_str_len=max_bytes,
-        max_bin_len=max_bytes,
-        max_ext_len=1024,
-    )
+    return msgpack.Unpacker(max_buffer_size=max_bytes, max_str_len=max_bytes, max_bin_len=max_bytes, **_OPTIONS)
 
+
+def unpacked(data: bytes) -> Any:
+    """One value, as `unpacker` reads it. Raises what `UNPACK_ERRORS` names."""
+    return msgpack.unpackb(data, **_OPTIONS)
+
+
+def _extension(code: int, data: bytes) -> Any:
+    if code == _EVENT_TIME and len(data) == 8:
+        return EventTime(int.from_bytes(data[:4], "big") * _NS + int.from_bytes(data[4:], "big"))
+    return msgpack.ExtType(code, data)
+
+
+_OPTIONS: dict[str, Any] = {
+    "raw": True,
+    "strict_map_key": False,
+    "ext_hook": _extension,
+    "max_array_len": MAX_EVENTS_PER_ENVELOPE_ID,
+    "max_map_len": MAX_EVENTS_PER_ENVELOPE_ID,
+    "max_ext_len": 1024,
+}
 
 # What msgpack raises for bytes that are none, or are too deep; TypeError: a key that cannot be one (a map).
 UNPACK_ERRORS = (ValueError, msgpack.UnpackException, TypeError, RecursionError)
@@ -79,6 +91,24 @@ def as_event(tag: bytes, time_ns: int | None, record: Any, max_bytes: int) -> by
     except TypeError as error:
         raise BadRecord(str(error)) from error
     return from_json(tag, time_ns, data, max_bytes)
+
+
+def as_text(tag: bytes, time_ns: int | None, value: Any, packed: bytes, max_bytes: int) -> tuple[bytes, bool]:
+    """(the bytes of one event from what is no record, whether it was cut): as JSON within a text, cut at the bound.
+
+    packed: the same as it came, for what cannot be written as JSON.
+    """
+    try:
+        text = _text(value) if type(value) is bytes else orjson.dumps(_json_value(value, 0)).decode()
+    except (BadRecord, TypeError):
+        text = _text(packed)
+    try:
+        return from_json(tag, time_ns, orjson.dumps(text), max_bytes), False
+    except BadRecord:
+        # A byte or a sign is six bytes of JSON at most.
+        tag = tag[: max_bytes // 16]
+        text = text[: (max_bytes - _AROUND_BYTES) // 6 - len(tag)]
+        return from_json(tag, time_ns, orjson.dumps(text), max_bytes), True
 
 
 def from_json(tag: bytes, time_ns: int | None, record: bytes, max_bytes: int) -> bytes:
@@ -147,12 +177,6 @@ def _line_of(record: Any) -> tuple[Any, bytes] | None:
                 line: bytes = (value.encode() if isinstance(value, str) else value).rstrip(b"\r\n")
                 return None if b"\n" in line else (key, line)
     return None
-
-
-def _extension(code: int, data: bytes) -> Any:
-    if code == _EVENT_TIME and len(data) == 8:
-        return EventTime(int.from_bytes(data[:4], "big") * _NS + int.from_bytes(data[4:], "big"))
-    return msgpack.ExtType(code, data)
 
 
 def _text(data: bytes) -> str:

@@ -25,9 +25,11 @@ def parse(data: bytes, received_at: int) -> Fields:
         event = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise DeadLetter("undecodable", f"not JSON: {error}") from error
-    if type(event) is not list or len(event) != 3 or type(event[2]) is not dict:
+    if type(event) is not list or len(event) != 3 or type(event[2]) not in (dict, str):
         raise DeadLetter("undecodable", "a JSON array of tag, time and record is expected")
     tag, time_ns, record = event
+    if type(record) is str:  # what came in place of a record
+        return _tagged({"message": record, "tags": ["unparsed"]}, tag)
     date = epoch_ms(record["date"]) if "date" in record else None
     if date is not None:
         del record["date"]
@@ -38,14 +40,18 @@ def parse(data: bytes, received_at: int) -> Fields:
         at = date if date is not None else _milliseconds(time_ns)
         if at is not None:
             fields["@timestamp"] = at
+    message = fields.get("message")
+    if message is not None:
+        fields["message"] = message.rstrip("\r\n")  # a container's `log` ends with the line's end
+    return _tagged(fields, tag)
+
+
+def _tagged(fields: Fields, tag: Any) -> Fields:
     if type(tag) is str and tag:
         labels = fields.setdefault("labels", {})
         labels.setdefault(TAG_LABEL, tag)
         service = fields.setdefault("service", {})
         service.setdefault("name", tag)
-    message = fields.get("message")
-    if message is not None:
-        fields["message"] = message.rstrip("\r\n")  # a container's `log` ends with the line's end
     return fields
 
 

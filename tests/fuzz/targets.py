@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgpack
 import orjson
@@ -14,10 +15,11 @@ import orjson
 from logsync_streams.collector.decompress import decompress
 from logsync_streams.collector.fluentd import frame_fluentd
 from logsync_streams.collector.forward_handshake import Handshake
-from logsync_streams.collector.forward_messages import read
+from logsync_streams.collector.forward_messages import Unreadable, read
 from logsync_streams.collector.framing import frame
 from logsync_streams.collector.multiline import join_lines, syslog_head
-from logsync_streams.collector.records import UNPACK_ERRORS, BadRecord, as_event, join_records, unpacker
+from logsync_streams.collector.packed import MessageFramer
+from logsync_streams.collector.records import UNPACK_ERRORS, BadRecord, as_event, as_text, join_records, unpacked
 from logsync_streams.collector.syslog_framing import SyslogFramer
 from logsync_streams.errors import DeadLetter, RejectInput
 from logsync_streams.parsing import PARSERS
@@ -84,27 +86,40 @@ def fluentd_body(data: bytes) -> None:
 
 
 def forward(data: bytes) -> None:
-    """A connection's bytes: messages, and the handshake."""
-    reader = unpacker(64 * 1024)
-    reader.feed(data[: 64 * 1024])
+    """A connection's bytes, whole and in pieces: the same messages, each read or refused, and the handshake."""
+    whole, pieces = MessageFramer(64 * 1024), MessageFramer(64 * 1024)
+    found: list[bytes] = []
+    size = 1 + len(data) % 7
     try:
-        for message in reader:
-            Handshake(b"key", "us", nonce=b"nonce").pong(message)
-            try:
-                found = read(message, max_bytes=64 * 1024, max_records=1000)
-            except BadRecord:
-                continue
-            if found is None:
-                continue
-            for time_ns, record in join_records(found.records, **_JOIN):  # type: ignore[arg-type]
-                try:
-                    event = as_event(found.tag, time_ns, record, MAX_EVENT_BYTES)
-                except BadRecord:
-                    continue
-                parser("fluentd")(event)
-    except UNPACK_ERRORS as error:
-        if isinstance(error, BadRecord):
-            raise AssertionError("a bad record got out") from error
+        for start in range(0, len(data), size):
+            found += pieces.feed(data[start : start + size])
+        messages = whole.feed(data)
+    except UNPACK_ERRORS:
+        return
+    if found != messages:
+        raise AssertionError("the messages depend on the pieces")
+    for message in messages:
+        with suppress(*UNPACK_ERRORS):
+            Handshake(b"key", "us", nonce=b"nonce").pong(unpacked(message))
+        try:
+            got = read(message, max_bytes=64 * 1024, max_records=1000, max_record_bytes=8192)
+        except BadRecord:
+            continue
+        if got is not None:
+            for time_ns, record in join_records(got.records, **_JOIN):  # type: ignore[arg-type]
+                _stored(got.tag, time_ns, record)
+
+
+def _stored(tag: bytes, time_ns: int | None, record: object) -> None:
+    if isinstance(record, Unreadable):
+        event, _ = as_text(tag, time_ns, record.value, record.packed, MAX_EVENT_BYTES)
+    else:
+        try:
+            event = as_event(tag, time_ns, record, MAX_EVENT_BYTES)
+        except BadRecord:
+            event, _ = as_text(tag, time_ns, record, b"", MAX_EVENT_BYTES)
+    _bounded([event])
+    parser("fluentd")(event)
 
 
 def packed_body(data: bytes) -> None:

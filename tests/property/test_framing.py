@@ -1,18 +1,20 @@
 """The same frames whatever pieces a stream comes in, and whatever the stream is."""
 
 import itertools
+import json
 
 import msgpack
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logsync_streams.collector.concatenated import split
 from logsync_streams.collector.fluentd import frame_fluentd
-from logsync_streams.collector.forward_messages import read
+from logsync_streams.collector.forward_messages import Unreadable, read
 from logsync_streams.collector.framing import frame
+from logsync_streams.collector.json_pieces import NoArray, elements, split
 from logsync_streams.collector.multiline import Joiner, syslog_head
-from logsync_streams.collector.records import BadRecord, as_event
+from logsync_streams.collector.packed import MessageFramer
+from logsync_streams.collector.records import BadRecord, as_event, as_text
 from logsync_streams.collector.syslog_framing import SyslogFramer
 from logsync_streams.errors import RejectInput
 
@@ -148,19 +150,68 @@ values = st.recursive(
 
 
 @given(values, values, values)
-def test_any_forward_message_is_read_or_refused(first, second, third):
-    for message in ([first, second, third], [b"tag", second, third], [b"tag", [[1, first], [2, {b"a": second}]]]):
+def test_any_forward_message_is_read_or_refused_and_no_entry_of_it_is_left_out(first, second, third):
+    for message, entries in (
+        ([first, second, third], None),
+        ([b"tag", second, third], None),
+        ([b"tag", [[1, first], [2, {b"a": second}], third]], 3),
+    ):
         try:
-            found = read(
-                msgpack.unpackb(msgpack.packb(message), raw=True, strict_map_key=False), max_bytes=1000, max_records=10
-            )
+            found = read(msgpack.packb(message), max_bytes=1000, max_records=10, max_record_bytes=100)
         except BadRecord:
             continue
         if found is None:
             continue
+        assert entries in (None, len(found.records))
         for time_ns, record in found.records:
-            try:
-                _, time, written = orjson.loads(as_event(found.tag, time_ns, record, 10_000))
-            except BadRecord:
+            if isinstance(record, Unreadable):
+                event, cut = as_text(found.tag, time_ns, record.value, record.packed, 10_000)
+                assert (False, str) == (cut, type(orjson.loads(event)[2]))
                 continue
+            _, time, written = orjson.loads(as_event(found.tag, time_ns, record, 10_000))
             assert (time_ns, len(record)) == (time, len(written)) or len(written) < len(record)
+
+
+@given(st.lists(values, max_size=5), st.lists(st.integers(1, 20)))
+def test_messages_of_a_connection_do_not_depend_on_the_chunks(sent, cuts):
+    stream = b"".join(map(msgpack.packb, sent))
+    framer = MessageFramer(10_000)
+    found = []
+    start = 0
+    for cut in [*cuts, len(stream) + 1]:
+        found += framer.feed(stream[start : start + cut])
+        start += cut
+
+    assert (list(map(msgpack.packb, sent)), 0) == (found, framer.held_bytes)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=20,
+)
+
+
+@given(st.lists(json_values, max_size=6), st.integers(0, 12), st.booleans())
+def test_the_elements_of_an_array_are_found_however_deep_they_are(sent, deeper, indented):
+    for _ in range(deeper):
+        sent = [*sent, {"]": sent, '\\"{': [1]}]
+    body = json.dumps(sent, indent=1 if indented else None).encode()
+    found = [json.loads(element) for _, element in elements(body)]
+
+    assert sent == found
+
+
+@given(st.binary(max_size=60))
+def test_what_is_no_array_is_never_taken_for_one(rest):
+    body = b"[" + rest
+    try:
+        found = [json.loads(element) for _, element in elements(body)]
+    except (NoArray, ValueError):
+        return
+
+    assert json.loads(body) == found

@@ -6,10 +6,12 @@ import hashlib
 import socket
 
 import msgpack
+import orjson
 import pytest
 
 from logsync_streams.collector.forward import ForwardDoor
 from logsync_streams.collector.publisher import MemoryPublisher
+from logsync_streams.parsing import PARSERS
 from logsync_streams.settings import CollectorSettings
 from tests.unit.doors import NOW, bound, count, events_of, hung_up, opened, until
 
@@ -121,9 +123,7 @@ async def test_heartbeats_are_no_events(publisher):
     assert [B] == events_of(publisher)
 
 
-@pytest.mark.parametrize(
-    "bad", [b"\xc1", msgpack.packb(["t", [[{}, 1]]]), msgpack.packb("x"), b"\x93\xa1t\x01\x81\x90\x01"]
-)
+@pytest.mark.parametrize("bad", [b"\xc1", msgpack.packb("x"), msgpack.packb([["t"], 1, {}]), b"GET / HTTP/1.1\r\n\r\n"])
 async def test_what_is_no_forward_message_is_counted_and_harms_no_other_sender(publisher, bad):
     sock = bound()
     before = count("log_dropped_total", stage="collector", reason="malformed")
@@ -136,6 +136,40 @@ async def test_what_is_no_forward_message_is_counted_and_harms_no_other_sender(p
         await until(lambda: events_of(publisher))
 
     assert [B] == events_of(publisher)
+
+
+@pytest.mark.parametrize(
+    ("message", "texts"),
+    [
+        (["t", [[1, "no map"], [1_714_566_900, {"log": "b"}]]], ['[1,"no map"]', None]),
+        (["t", msgpack.packb([{}, {"log": "x"}]) + msgpack.packb([1_714_566_900, {"log": "b"}])[:5]], None),
+        (["t", 1, {"log": "x" * 2000}], ["cut"]),
+        (["t", 1, [1, 2]], ["[1,[1,2]]"]),
+    ],
+)
+async def test_what_stands_in_place_of_a_record_is_kept_as_a_text_and_counted(publisher, message, texts):
+    before = count("logsync_collector_unreadable_records_total", source="forward")
+    packed = msgpack.packb([*message, {"chunk": "c"}])
+    sock = bound()
+    async with opened(ForwardDoor, publisher, sock, settings=CollectorSettings(max_event_bytes=1024)):
+        reader, writer = await connected(sock)
+        writer.write(packed)
+        acknowledged = await answer(reader)
+    found = [orjson.loads(event)[2] for event in events_of(publisher)]
+
+    assert {"ack": "c"} == acknowledged
+    assert count("logsync_collector_unreadable_records_total", source="forward") - before == sum(
+        type(one) is str for one in found
+    )
+    if texts is None:  # of bytes that are none, the rest
+        assert ['[{},{"log":"x"}]', True] == [found[0], found[1].startswith("\x92\xce")]
+    elif texts == ["cut"]:
+        assert found[0].startswith('{"log":"xxx')
+        assert len(events_of(publisher)[0]) <= 1024
+    else:
+        assert [text or {"log": "b"} for text in texts] == found
+    fields = PARSERS["fluentd"](events_of(publisher)[0], NOW)
+    assert ("t", ["unparsed"]) == (fields["service"]["name"], fields["tags"]) or type(found[0]) is dict
 
 
 async def test_a_message_over_the_limit_is_refused(publisher):
