@@ -1,10 +1,14 @@
-"""Enrichment: what we know about a log beyond what its sender said. Each step is a function that changes one event."""
+"""Enrichment: what we know about a log beyond what its sender said. Each step is a function that changes one event.
+
+What a message itself holds is read first, before the log is counted and filtered: a level that stands in there must be
+the same in the error rates, in the filter and in the document.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from agents.enrichments.catalogue import Catalogue, add_catalogue, read_catalogue, watched_catalogue
 from agents.enrichments.correlation import add_correlation_id
@@ -20,6 +24,7 @@ from logsync_streams.settings import ProcessSettings
 __all__ = [
     "Catalogue",
     "Enrichment",
+    "Steps",
     "add_catalogue",
     "add_correlation_id",
     "add_severity",
@@ -31,6 +36,13 @@ __all__ = [
 ]
 
 Enrichment = Callable[[Event], None]
+
+
+class Steps(NamedTuple):
+    """reading: what finds fields in the message, before the count; enriching: what adds to the logs that go on."""
+
+    reading: list[Enrichment]
+    enriching: list[Enrichment]
 
 
 def add_severity(event: Event) -> None:
@@ -52,18 +64,12 @@ def add_source(event: Event) -> None:
         event.fields.setdefault("source", source)
 
 
-def enrichments(
-    catalogue: Catalogue,
-    *,
-    before: Sequence[Enrichment] = (),
-    after: Sequence[Enrichment] = (),
-) -> list[Enrichment]:
+def enrichments(catalogue: Catalogue, *, after: Sequence[Enrichment] = ()) -> list[Enrichment]:
     """The enrichments in their order; a new one is a file in agents/enrichments/ and a line here.
 
-    before: those that find fields which the others build on. after: those that need the others' fields.
+    after: those that need the others' fields.
     """
     return [
-        *before,
         add_exception,
         add_severity,
         add_source,
@@ -73,7 +79,7 @@ def enrichments(
     ]
 
 
-def configured_enrichments(settings: ProcessSettings) -> list[Enrichment]:
+def configured_enrichments(settings: ProcessSettings) -> Steps:
     """The enrichments as the settings want them. Raises ConfigurationError with every problem of their files."""
     problems: list[str] = []
 
@@ -84,10 +90,10 @@ def configured_enrichments(settings: ProcessSettings) -> list[Enrichment]:
             problems.extend(error.problems)
             return []
 
-    before: list[Enrichment] = []
+    reading: list[Enrichment] = []
     after: list[Enrichment] = []
     if settings.messages_file is not None:
-        before = made(lambda: [message_parsing(read_message_parsers(settings.messages_file))])
+        reading = made(lambda: [message_parsing(read_message_parsers(settings.messages_file))])
     path = settings.catalogue_file
     if path is not None:
         after += made(lambda: [watched_catalogue(path)])
@@ -100,7 +106,7 @@ def configured_enrichments(settings: ProcessSettings) -> list[Enrichment]:
         after += made(lambda: [user_agent()])
     if problems:
         raise ConfigurationError(problems)
-    return enrichments({}, before=before, after=after)
+    return Steps(reading, enrichments({}, after=after))
 
 
 async def enrich(events: AsyncIterable[Event], *, steps: Sequence[Enrichment]) -> AsyncIterator[Event]:

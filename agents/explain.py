@@ -104,6 +104,8 @@ def _event(
     except DeadLetter as reason:
         return _dead(one, reason.category, reason.reason)
     try:
+        for step in processor.reading:
+            _enrich(event, step, one)
         if not _passes(event, compiled(processor.rules), one):
             one.outcome = DROPPED
             return one

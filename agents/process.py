@@ -1,5 +1,7 @@
 """What `process` does with a batch of raw records: parse ▸ count ▸ filter ▸ enrich ▸ document. Pure but for its stages.
 
+To parse is to read the sender's format, and then the message where the operator says in what form it is.
+
 The whole of it is a function of the records, the settings and the assignments in force, so that redelivery makes the
 same documents with the same ids.
 """
@@ -74,7 +76,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Processor:
-    """The stages with what they need. receive_time: see agents/horizon.py."""
+    """The stages with what they need. receive_time: see agents/horizon.py; reading, steps: agents/enrich.py, Steps."""
 
     parsers: Mapping[str, Parser]
     rules: Sequence[Rule | FilterRule]
@@ -83,6 +85,7 @@ class Processor:
     max_enriched_bytes: int
     receive_time: ReceiveTime
     redactor: Redactor = field(default_factory=default_redactor)
+    reading: Sequence[Enrichment] = ()
 
     async def run(
         self, decoded: Sequence[Decoded], outcome: Outcome, assignments: Mapping[date, Assignment]
@@ -132,6 +135,8 @@ class Processor:
             outcome.dead.append(_dead_event(record, index, "parse", reason))
 
         events = parse(records, parsers=self.parsers, on_dead=dead)
+        if self.reading:
+            events = enrich(events, steps=self.reading)
         events = count(events, tally=outcome.tally)
         events = drop_noise(events, rules=self.rules, dropped=outcome.dropped)
         days = {receive_day(record.received_at) for record in records}

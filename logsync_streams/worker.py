@@ -166,10 +166,12 @@ def processor(settings: Settings, rules: Sequence[Rule]) -> Processor:
     receive_time: Callable[[int, int], int] = by_append_time
     if kafka.embedded:  # it keeps the producer's timestamps
         receive_time = lambda received_at, _: clamped(received_at, now_ms(), kafka.raw_retention_days)  # noqa: E731  # a two-line function would say no more
+    steps = configured_enrichments(settings.process)
     return Processor(
         parsers=PARSERS,
         rules=rules,
-        steps=configured_enrichments(settings.process),
+        reading=steps.reading,
+        steps=steps.enriching,
         keep_original=settings.process.keep_original,
         max_enriched_bytes=settings.process.max_enriched_bytes,
         receive_time=receive_time,

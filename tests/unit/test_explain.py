@@ -13,6 +13,7 @@ from agents.process import Outcome
 from logsync_streams.cli import config
 from logsync_streams.cli.explain import run
 from logsync_streams.errors import ConfigurationError
+from logsync_streams.events import Event
 from logsync_streams.settings import ProcessSettings, RetentionSettings, Settings
 from tests.unit.samples import DAY, OneDataset, enveloped, processor, raw
 
@@ -39,14 +40,25 @@ def test_parser_redaction_rules_route_and_enrichments_are_named():
     assert {"event.severity": 17} == one.enrichments["add_severity"]
 
 
+def set_service(event: Event) -> None:
+    event.fields["service"] = {"name": "pay"}
+
+
+def test_what_is_read_from_the_message_comes_before_the_rules_and_is_shown():
+    rules = [Rule("pay", compile_match({"service": "pay"}))]
+    [one] = explained(enveloped(LOG), rules=rules, reading=[set_service])
+
+    assert ("dropped", {"set_service": {"service.name": "pay"}}) == (one.outcome, one.enrichments)
+
+
 async def test_the_document_is_exactly_what_process_stores():
     records = [enveloped(LOG, {"message": "b\nTypeError: x\n    at y"}), raw(b"just a line", offset=8)]
-    stages, outcome, assignments = processor(), Outcome(), {DAY: OneDataset(routes=ROUTES)}
+    stages, outcome, assignments = processor(reading=[set_service]), Outcome(), {DAY: OneDataset(routes=ROUTES)}
     decoded = stages.decode(records, outcome)
     await stages.run(decoded, outcome, assignments)
 
     assert [(target, orjson.loads(body)) for target, _, body in outcome.documents] == [
-        (one.target, one.document) for one in explain(records, processor(), assignments)
+        (one.target, one.document) for one in explain(records, processor(reading=[set_service]), assignments)
     ]
 
 

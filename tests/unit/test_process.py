@@ -3,8 +3,13 @@ from __future__ import annotations
 from collections import Counter
 
 import orjson
+import pytest
 
+from agents.enrichments.messages import message_parsing, read_message_parsers
+from agents.filter import Rule
+from agents.filter_match import compile_match
 from agents.process import Outcome, Processor
+from logsync_streams.counts import NO_LEVEL
 from logsync_streams.enriched import Counts, document_id
 from logsync_streams.envelope import RawRecord
 from logsync_streams.events import Event
@@ -54,6 +59,35 @@ async def test_counts_are_taken_before_the_filter():
     [counts] = Processor.counts(outcome, "logs", 0)
 
     assert ("auth", {"debug": 1}) == (counts.service, counts.entries[0].levels)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ['{"level": "ERROR", "msg": "boom"}', "level=ERROR msg=boom", "2026-11-24 ERROR boom"],
+    ids=["json", "logfmt", "grok"],
+)
+async def test_a_level_within_the_message_is_the_same_in_count_filter_and_document(tmp_path, message):
+    file = tmp_path / "messages.yaml"
+    file.write_text(
+        "parsers:\n"
+        "  - {name: j, match: {message: {pattern: '^[{]'}}, format: json}\n"
+        "  - {name: l, match: {message: {contains: 'level='}}, format: logfmt}\n"
+        "  - {name: g, match: {message: {exists: true}}, grok: '%{NOTSPACE} %{LOGLEVEL:level} %{GREEDYDATA:message}'}\n"
+    )
+    errors, others = (
+        Rule("errors", compile_match({"level": {"at_least": "error"}}), "keep"),
+        Rule("rest", lambda _: True),
+    )
+    stages = processor(rules=[errors, others], reading=[message_parsing(read_message_parsers(file))])
+    outcome = await run(
+        [enveloped({"message": message, "service": "auth"}, {"message": "x", "service": "auth"})], stages
+    )
+    [counts] = Processor.counts(outcome, "logs", 0)
+    [(_, _, body)] = outcome.documents
+
+    assert {"error": 1, NO_LEVEL: 1} == counts.entries[0].levels
+    assert (1, {("auth", "error"): 1}) == (outcome.dropped["rest"], dict(outcome.processed))
+    assert "error" == orjson.loads(body)["log"]["level"]
 
 
 async def test_in_is_out_and_filtered_and_dead_for_every_range():
