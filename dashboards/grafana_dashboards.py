@@ -225,6 +225,7 @@ RETENTION = Dashboard(
             "max(logsync_retention_last_success_timestamp_seconds) * 1000",
             "dateTimeFromNow",
         ),
+        number("Last archive", "max(logsync_archive_last_success_timestamp_seconds) * 1000", "dateTimeFromNow"),
         number("Overdue", "max(logsync_retention_overdue_seconds)", "s", red_from=86_400),
         number("Problems of the last run", "max(logsync_retention_problems)", red_from=1),
         number("Days held back", "max(logsync_retention_held_days)", red_from=1),

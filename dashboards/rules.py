@@ -8,40 +8,19 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import yaml
 
+from dashboards.alert import Alert, moment
+from dashboards.pipeline_alerts import pipeline_alerts
 from dashboards.thresholds import ServiceThresholds, Thresholds
 
-# What the links of an alert about a service ask the page for.
-_ERRORS_OF = "q=service%3A%22{{ $labels.service | urlquery }}%22+level%3A%3E%3Derror&from=now-1h"
-_LOGS_OF = "q=service%3A%22{{ $labels.service | urlquery }}%22&from=now-24h"
-
-
-@dataclass(frozen=True)
-class Alert:
-    """One rule. wait: Prometheus' `for`. summary: with the labels and the value. search: a query string of the page."""
-
-    name: str
-    expression: str
-    severity: str
-    summary: str
-    wait: str = ""
-    search: str = ""
-
-    def rule(self, thresholds: Thresholds) -> dict[str, Any]:
-        annotations = {"summary": self.summary, "runbook_url": f"{thresholds.runbook_url}#{self.name.lower()}"}
-        if self.search:
-            annotations["search_url"] = f"{thresholds.page_url.rstrip('/')}/?{self.search}"
-        return {
-            "alert": self.name,
-            "expr": self.expression,
-            **({"for": self.wait} if self.wait else {}),
-            "labels": {"severity": self.severity},
-            "annotations": annotations,
-        }
+# What the links of an alert about a service ask the page for: the logs that its value is about, whenever one looks.
+_SERVICE = "q=service%3A%22{{ $labels.service | urlquery }}%22"
+_UNTIL_NOW = f"&to={moment('time()')}"
+_ERRORS_OF = f"{_SERVICE}+level%3A%3E%3Derror&from={moment('time() - 300')}{_UNTIL_NOW}"  # the rules' five minutes
+# The last hour before it fell silent, however long ago that is.
+_LAST_LOGS_OF = f"{_SERVICE}&from={moment('time() - %f - 3600', '$value')}{_UNTIL_NOW}"
 
 
 def rate(metric: str, matcher: str, window: str) -> str:
@@ -119,7 +98,7 @@ def service_alerts(thresholds: Thresholds) -> list[Alert]:
             "warning",
             "{{ $labels.service }}: no log for {{ $value | humanizeDuration }}",
             "1m",
-            _LOGS_OF,
+            _LAST_LOGS_OF,
         ),
     ]
     return [alert for alert in found if alert.expression]
@@ -143,131 +122,6 @@ def _matcher(operator: str, services: list[str]) -> str:
     pattern = "|".join(re.escape(service).replace("\\-", "-") for service in services)
     quoted = pattern.replace("\\", "\\\\").replace('"', '\\"')
     return f'{{service{operator}"{quoted}"}}'
-
-
-def pipeline_alerts(thresholds: Thresholds) -> list[Alert]:
-    """The alerts about ourselves."""
-    limits = thresholds.pipeline
-    lag = "sum by (group) (logsync_consumer_lag_records)"
-    age = "max by (group, topic) (logsync_oldest_unprocessed_age_seconds)"
-    expired = "logsync_expired_unread_events_total"
-    success = "max(logsync_retention_last_success_timestamp_seconds)"
-    return [
-        Alert(
-            "IngestStopped",
-            f"time() - max(logsync_service_last_seen_timestamp_seconds) > {limits.ingest_stopped_after}",
-            "critical",
-            "no log of any service for {{ $value | humanizeDuration }}",
-            "1m",
-        ),
-        Alert(
-            "LagGrowing",
-            f"{lag} > {limits.lag_records}\nand sum by (group) (deriv(logsync_consumer_lag_records[15m])) > 0",
-            "warning",
-            '{{ $labels.group }}: {{ $value | printf "%.0f" }} records behind, and it grows',
-            "10m",
-        ),
-        Alert(
-            "OldestEventNearRetention",
-            f"{age}\n/ on (topic) group_left () max by (topic) (logsync_topic_retention_seconds)\n"
-            f"> {limits.unprocessed_share_of_retention:g}",
-            "critical",
-            "{{ $labels.group }}: what waits longest in {{ $labels.topic }} has waited "
-            "{{ $value | humanizePercentage }} of the time after which Kafka removes it",
-            "1m",
-        ),
-        Alert(
-            "ExpiredUnread",
-            # The counter may be born with a value: its rate would not show the first one.
-            f"sum by (group, topic) ({expired} - ({expired} offset 1h or 0 * {expired})) > 0",
-            "critical",
-            "{{ $labels.group }}: {{ $value }} records of {{ $labels.topic }} were removed by Kafka before being read",
-        ),
-        Alert(
-            "GroupStalled",
-            f"max by (group, instance) (logsync_stalled_seconds) > {limits.stalled_seconds}",
-            "warning",
-            "{{ $labels.group }} on {{ $labels.instance }}: no progress for {{ $value | humanizeDuration }}",
-        ),
-        Alert(
-            "StoreRefusesWrites",
-            "sum(logsync_index_held_events) > 0",
-            "critical",
-            "the store refuses {{ $value }} events for a reason that is not theirs; indexing waits",
-            "2m",
-        ),
-        Alert(
-            "StoreUnavailable",
-            "sum(rate(logsync_index_retried_events_total[5m])) > 0\n"
-            "and sum(rate(logsync_indexed_events_total[5m])) == 0",
-            "critical",
-            'the store takes nothing: {{ $value | printf "%.2f" }} events a second are tried again, none is stored',
-            "2m",
-        ),
-        Alert(
-            "DeadLettersRising",
-            "sum by (stage, category) (increase(logsync_dead_letter_events_total[10m])) > "
-            f"{limits.dead_letters_in_ten_minutes}",
-            "warning",
-            '{{ $value | printf "%.0f" }} dead letters in ten minutes: {{ $labels.category }} in {{ $labels.stage }}',
-        ),
-        Alert(
-            "UnaccountedEvents",
-            "sum(max_over_time(logsync_unaccounted_events[15m])) > 0",
-            "critical",
-            "{{ $value }} events are neither stored nor filtered nor dead letters",
-        ),
-        Alert(
-            "UdpDrops",
-            "sum by (instance, source) (rate(logsync_udp_kernel_drops_total[5m])) > 0",
-            "warning",
-            '{{ $labels.instance }}: {{ $value | printf "%.2f" }} datagrams a second of {{ $labels.source }} dropped',
-            "1m",
-        ),
-        Alert(
-            "CollectorRefuses",
-            'sum by (instance) (rate(logsync_collector_rejected_requests_total{status="503"}[5m])) > 0',
-            "warning",
-            '{{ $labels.instance }}: {{ $value | printf "%.2f" }} requests a second are refused, Kafka is away or slow',
-            "2m",
-        ),
-        Alert(
-            "ArchiveOverdue",
-            f"max(logsync_retention_overdue_seconds) > {limits.archive_overdue_after}",
-            "warning",
-            "a day has been due for the archive or for dropping for {{ $value | humanizeDuration }}",
-            "10m",
-        ),
-        Alert(
-            "RetentionFailing",
-            "max(logsync_retention_problems) > 0\n"
-            # 0: a process that runs no retention, or none yet.
-            f"or (time() - {success} > {limits.retention_succeeds_within} and {success} > 0)",
-            "warning",
-            "the retention has not ended well: problems of its last run, or nothing for two days ({{ $value }})",
-            "10m",
-        ),
-        Alert(
-            "TargetDown",
-            'up{job=~"logsync.*"} == 0',
-            "critical",
-            "{{ $labels.job }} on {{ $labels.instance }} does not answer",
-            "2m",
-        ),
-        Alert(
-            "TargetsMissing",
-            'absent(up{job=~"logsync.*"})',
-            "critical",
-            "Prometheus scrapes nothing of LogSync (no job whose name begins with logsync)",
-            "5m",
-        ),
-        Alert(
-            "Watchdog",
-            "vector(1)",
-            "none",
-            "this alert always fires: when it stops coming, alerting itself is broken",
-        ),
-    ]
 
 
 def rule_files(thresholds: Thresholds) -> dict[str, str]:

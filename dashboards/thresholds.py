@@ -61,14 +61,17 @@ class PipelineThresholds(_Strict):
     dead_letters_in_ten_minutes: int = Field(10, ge=0)
     stalled_seconds: int = Field(120, gt=0)
     archive_overdue_after: Duration = 86_400
-    retention_succeeds_within: Duration = 172_800
+    retention_succeeds_within: Duration | None = 172_800  # None: nothing that Prometheus knows runs the retention
 
 
 class Thresholds(_Strict):
-    """The whole file. runbook_url: docs/operations.md where people can read it."""
+    """The whole file. page_url: where the page is for those who get alerts; runbook_url: docs/operations.md for them.
+
+    Neither can be known here: the defaults are right on the one machine, and in a checkout.
+    """
 
     page_url: str = "http://127.0.0.1:8082"
-    runbook_url: str = "https://example.org/logsync-streams/docs/operations.md"
+    runbook_url: str = "docs/operations.md"
     defaults: ServiceThresholds = ServiceThresholds()
     services: dict[str, dict[str, Any]] = {}
     pipeline: PipelineThresholds = PipelineThresholds()

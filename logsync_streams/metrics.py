@@ -227,6 +227,11 @@ retention_last_success = Gauge(
     "When a run of the retention last ended without a problem.",
     registry=REGISTRY,
 )
+archive_last_success = Gauge(
+    "logsync_archive_last_success_timestamp_seconds",
+    "When a day was last archived, its archive verified and committed.",
+    registry=REGISTRY,
+)
 build = Info("logsync_build", "Version of this build.", registry=REGISTRY)
 build.info({"version": VERSION, "python": platform.python_version()})
 

@@ -118,6 +118,8 @@ def observe(receipt: Receipt, plan: Plan) -> None:
     """What a run did, and what is left, as metrics."""
     metrics.archived.inc(sum(receipt.archived.values()))
     metrics.archived_bytes.inc(receipt.archived_bytes)
+    if receipt.archived:
+        metrics.archive_last_success.set(receipt.ended_at / 1000)
     metrics.retention_dropped.inc(sum(receipt.dropped.values()))
     metrics.retention_problems.set(len(receipt.problems))
     metrics.retention_held_days.set(len(receipt.held))

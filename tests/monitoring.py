@@ -28,12 +28,15 @@ def program(name: str) -> Path:
 
 
 class StandIn:
-    """Takes what would go to Slack (`/slack`) and to PagerDuty's Events API v2 (`/v2/enqueue`), and keeps it."""
+    """Takes what would go to Slack (`/slack`), to PagerDuty's Events API v2 (`/v2/enqueue`) and to a dead man's switch
+    (`/watchdog`), and keeps it.
+    """
 
     def __init__(self) -> None:
         self.slack: list[dict[str, Any]] = []
         self.pagerduty: list[dict[str, Any]] = []
-        kept = {"/slack": self.slack, "/v2/enqueue": self.pagerduty}
+        self.watchdog: list[dict[str, Any]] = []
+        kept = {"/slack": self.slack, "/v2/enqueue": self.pagerduty, "/watchdog": self.watchdog}
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from agents.yaml_file import read_yaml
@@ -26,7 +27,10 @@ def render(thresholds: Path | None, output: Path | None) -> int:
 
     Raises ConfigurationError: the thresholds are wrong, or the folder cannot be written.
     """
-    files = rule_files(thresholds_of(thresholds))
+    found = thresholds_of(thresholds)
+    for line in _unset(found):
+        print(f"logsync: {line}", file=sys.stderr)
+    files = rule_files(found)
     if output is None:
         print("---\n".join(files.values()), end="")
         return 0
@@ -40,3 +44,15 @@ def render(thresholds: Path | None, output: Path | None) -> int:
     except OSError as error:
         raise ConfigurationError([f"--output: {str(error.filename or output)!r}: {error.strerror}"]) from error
     return 0
+
+
+def _unset(found: Thresholds) -> list[str]:
+    """What whoever gets an alert will miss: the two addresses that only the operator knows."""
+    lines = []
+    if found.page_url == Thresholds().page_url:
+        lines.append(
+            f"page_url is not set in --thresholds: links go to {found.page_url}, right on this machine only"
+        )
+    if found.runbook_url == Thresholds().runbook_url:
+        lines.append(f"runbook_url is not set in --thresholds: alerts name {found.runbook_url} without a link to it")
+    return lines

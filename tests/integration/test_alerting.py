@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+import time
 import urllib.parse
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from dashboards.rules import rule_files
 from dashboards.thresholds import Thresholds
@@ -22,7 +26,7 @@ from tests.servers.shared import SharedServers
 
 pytestmark = pytest.mark.real
 
-RUNBOOK = f"{Thresholds().runbook_url}#serviceerrorratehigh"
+RUNBOOK = "https://git.example.org/logsync/docs/operations.md#serviceerrorratehigh"
 
 
 @pytest.fixture
@@ -67,6 +71,7 @@ def test_two_hundred_services_that_fail_at_once_are_one_message(alertmanager: Al
     text = stand_in.slack[0]["attachments"][0]["text"]
     assert 10 == text.count("•")
     assert "200 in all" in text
+    assert f"<{RUNBOOK}|What to do>" in text
     assert len(text) < 3000
 
 
@@ -94,6 +99,32 @@ def test_symptoms_of_a_store_that_is_down_and_warnings_beside_a_critical_alert_a
 
     expected = {("LagGrowing", ""), ("ServiceErrorSpike", "auth-service")}
     eventually(lambda: inhibited() == expected, 60, f"inhibited: {expected}")
+
+
+def test_the_watchdog_calls_the_dead_mans_switch_again_and_again_once_it_has_an_address(
+    tmp_path: Path, stand_in: StandIn
+):
+    text = alertmanager_config(tmp_path, stand_in.url)
+    uncommented = re.sub(r"^  # (?=  +(?:webhook_configs|- send_resolved|url_file):)", "  ", text, flags=re.MULTILINE)
+    # The tested Alertmanager is from before 0.26, which knows no url_file.
+    url = f"url: {stand_in.url}/watchdog"
+    config = re.sub(r"url_file: \S*/watchdog_url", url, uncommented)
+    seconds = {"group_interval: 1m": "group_interval: 1s", "repeat_interval: 50s": "repeat_interval: 800ms"}
+    for ours, faster in seconds.items():
+        assert ours in config
+        config = config.replace(ours, faster)
+    assert yaml.safe_load(config)["receivers"][2]["webhook_configs"] == [
+        {"send_resolved": False, "url": f"{stand_in.url}/watchdog"}
+    ]
+    server = start(AlertmanagerServer(tmp_path / "alertmanager", config))
+    try:
+        post(server, alert("Watchdog", "none"))
+        eventually(lambda: len(stand_in.watchdog) >= 3, 60, "three calls of the dead man's switch")
+    finally:
+        server.kill()
+
+    assert {"firing"} == {call["status"] for call in stand_in.watchdog}
+    assert [] == stand_in.slack + stand_in.pagerduty
 
 
 def test_amtool_finds_nothing_wrong_and_each_severity_goes_where_it_should(tmp_path: Path):
@@ -129,16 +160,25 @@ def test_a_burst_of_errors_reaches_slack_and_pagerduty_and_is_resolved(
         rules = rule_files(Thresholds(page_url=running.query_url))
         folder = running.prometheus.folder / "rules"
         for name, text in rules.items():
-            (folder / name).write_text(text.replace("[5m]", "[10s]").replace("for: 1m", "for: 2s"))
+            faster = text.replace("[5m]", "[10s]").replace("time() - 300", "time() - 10").replace("for: 1m", "for: 2s")
+            (folder / name).write_text(faster)
         httpx.post(f"{running.prometheus.url}/-/reload", timeout=20).raise_for_status()
-        running.send(1, service="auth-service", level="ERROR")  # a counter that is born shows no rate
+        sent: list[tuple[float, float, int]] = []  # auth-service's errors: begun and answered, epoch ms; how many
+
+        def errors(number: int) -> None:
+            begun = time.time() * 1000
+            running.send(number, service="auth-service", level="ERROR")
+            sent.append((begun, time.time() * 1000, number))
+
+        errors(1)  # a counter that is born shows no rate
         running.send(1, service="shop", level="ERROR")
         eventually(lambda: len(running.ask("log_errors_total")) == 2, 60, "both services' counters in Prometheus")
         assert [] == stand_in.slack
 
         def burst() -> bool:
-            running.send(500, service="auth-service", level="ERROR")
+            errors(500)
             running.send(10, service="auth-service", level="INFO")
+            running.send(10, service="shop", level="ERROR")
             return bool(stand_in.slack and stand_in.pagerduty)
 
         eventually(burst, 120, "a message at Slack and PagerDuty")
@@ -150,8 +190,18 @@ def test_a_burst_of_errors_reaches_slack_and_pagerduty_and_is_resolved(
         assert "[CRITICAL] ServiceErrorRateHigh: 1 · auth-service" == message["title"]
         assert re.search(r"• auth-service: \d+\.\d\d errors a second", message["text"])
         assert "danger" == message["color"]
-        assert f"<{RUNBOOK}|What to do>" in message["text"]
-        assert {("auth-service", "error")} == found_through(message["title_link"], running.query_url)
+        assert "What to do: docs/operations.md#serviceerrorratehigh" in message["text"]
+        link = message["title_link"]
+        assert f"<{link}|these logs>" in message["text"]
+        # Those of the window that the value is about, and no other: not of before, not of another level or service.
+        start, end = range_of(link)
+        assert 10_000 == pytest.approx(end - start, abs=1)
+        inside = sum(number for begun, answered, number in sent if start <= begun and answered < end)
+        touching = sum(number for begun, answered, number in sent if start <= answered and begun < end)
+        eventually(lambda: counted_through(link, running.query_url).total() >= inside, 60, f"{inside} can be found")
+        counted = counted_through(link, running.query_url)
+        assert 0 < inside <= counted.total() <= touching
+        assert {("auth-service", "error")} == set(counted)
 
         def resolved() -> bool:
             last: str = stand_in.slack[-1]["attachments"][0]["title"]
@@ -161,11 +211,20 @@ def test_a_burst_of_errors_reaches_slack_and_pagerduty_and_is_resolved(
         assert {paged["dedup_key"]} == {one["dedup_key"] for one in stand_in.pagerduty}
 
 
-def found_through(link: str, query_url: str) -> set[tuple[str, str]]:
-    """Services and levels of the logs that the page of a link would show."""
-    parts = urllib.parse.urlsplit(link)
+def asked_by(link: str) -> dict[str, str]:
+    """What the page of a link asks the query API for."""
+    return {key: values[0] for key, values in urllib.parse.parse_qs(urllib.parse.urlsplit(link).query).items()}
+
+
+def range_of(link: str) -> tuple[int, int]:
+    """Its begin and end, epoch ms."""
+    return int(asked_by(link)["from"]), int(asked_by(link)["to"])
+
+
+def counted_through(link: str, query_url: str) -> Counter[tuple[str, str]]:
+    """How many logs of each service and level the page of a link shows."""
     assert link.startswith(f"{query_url}/?"), link
-    asked = urllib.parse.parse_qs(parts.query)
-    answer = httpx.get(f"{query_url}/api/logs/search", params={key: values[0] for key, values in asked.items()})
+    answer = httpx.get(f"{query_url}/api/logs/export", params=asked_by(link), timeout=60)
     assert answer.status_code == 200, answer.text
-    return {(hit["service"]["name"], hit["log"]["level"]) for hit in answer.json()["hits"]}
+    found = map(json.loads, answer.text.splitlines())
+    return Counter((hit["service"]["name"], hit["log"]["level"]) for hit in found)

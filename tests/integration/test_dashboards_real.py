@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from dashboards.rules import pipeline_alerts, service_alerts
+from dashboards.pipeline_alerts import pipeline_alerts
+from dashboards.rules import service_alerts
 from dashboards.thresholds import Thresholds
 from tests.dashboard_queries import elasticsearch_body, filled_in, kibana_bodies, operands, targets
 from tests.integration.observed import TRACE, Observed, observed

@@ -10,7 +10,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from typer.testing import CliRunner
 
 from dashboards.generate import FOLDER, stale, write
-from dashboards.rules import pipeline_alerts, rule_files, service_alerts
+from dashboards.pipeline_alerts import pipeline_alerts
+from dashboards.rules import rule_files, service_alerts
 from dashboards.thresholds import Thresholds, read_thresholds, seconds
 from logsync_streams import metrics
 from logsync_streams.cli import alerts
@@ -110,6 +111,23 @@ def test_render_prints_yaml_documents_without_a_folder(capsys):
     printed = re.split(r"^---\n", capsys.readouterr().out, flags=re.MULTILINE)
 
     assert list(rule_files(Thresholds()).values()) == printed
+
+
+def test_render_says_which_addresses_only_the_operator_knows(capsys, tmp_path):
+    alerts.render(None, None)
+    unset = capsys.readouterr().err
+    file = tmp_path / "thresholds.yml"
+    file.write_text("page_url: https://logs.example.org\nrunbook_url: https://git.example.org/operations.md\n")
+    alerts.render(file, None)
+
+    assert ["page_url", "runbook_url"] == re.findall(r"(\w+) is not set in --thresholds", unset)
+    assert "" == capsys.readouterr().err
+
+
+def test_where_a_scheduler_runs_the_retention_its_absence_is_no_alert():
+    thresholds = read_thresholds({"pipeline": {"retention_succeeds_within": None}})
+
+    assert "RetentionMissing" not in [alert.name for alert in pipeline_alerts(thresholds)]
 
 
 def test_a_file_of_thresholds_that_is_wrong_is_named(tmp_path):
