@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from agents.aside import move_aside
@@ -18,6 +18,7 @@ from logsync_streams import metrics
 from logsync_streams.errors import DeadLetter
 from logsync_streams.storage.api import Document, EventWriter, Outcome, Reaction
 from logsync_streams.storage.documents import ALIAS_MISSING, WRITE_BLOCKED
+from tables.erased import Among, nobody_erased
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,6 @@ Letters = list[tuple[Document, Outcome]]
 OnDead = Callable[[Letters], Awaitable[None]]
 OnBlocked = Callable[[str], Awaitable[bool]]
 OnMissing = Callable[[str], Awaitable[bool]]
-Erased = Callable[[Collection[str]], Awaitable[Collection[str]]]
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -88,11 +88,6 @@ class _Answers:
     missing: set[str] = field(default_factory=set)
 
 
-async def nobody_erased(ids: Collection[str]) -> Collection[str]:
-    """Where there is no erasing."""
-    return ()
-
-
 def bulks(documents: Sequence[Document], limits: Limits) -> list[list[Document]]:
     """The documents in order, in bulk requests within the bounds; one that is larger alone is alone."""
     found: list[list[Document]] = []
@@ -127,7 +122,7 @@ class Indexer:
     limits: Limits
     on_blocked: OnBlocked
     on_missing: OnMissing
-    erased: Erased = nobody_erased
+    erased: Among = nobody_erased
     sleep: Sleep = asyncio.sleep
     jitter: Callable[[float, float], float] = random.uniform
     _held: int = field(default=0, init=False)
@@ -140,8 +135,9 @@ class Indexer:
         self, documents: Sequence[Document], on_dead: OnDead, *, poison_share: float | None = None
     ) -> Settled:
         """Return when each document is stored, was there already, was erased, or is in the dead letters: a store that
-        is away or refuses is waited for. on_dead takes dead letters and returns when they are in Kafka. poison_share: another
-        than the limits'. May be called again before it has returned. Raises what on_dead raises, alone or in a group.
+        is away or refuses is waited for. on_dead takes dead letters and returns when they are in Kafka. poison_share:
+        another than the limits'. May be called again before it has returned. Raises what on_dead raises, alone or in a
+        group.
         """
         settled = Settled()
         share = self.limits.poison_share if poison_share is None else poison_share

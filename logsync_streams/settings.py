@@ -341,6 +341,15 @@ class RetentionSettings(_Group):
     metrics_host: LoopbackHost = Field("127.0.0.1", description="address of the metrics of `logsync retention serve`")
     metrics_port: Port = Field(8083, description="port of the metrics of `logsync retention serve`")
     restored_days: int = Field(7, ge=1, le=3650, description="days that restored logs are kept")
+    erased_ids_days: int = Field(
+        14,
+        ge=1,
+        le=3650,
+        description="days that erased ids are refused: raw_retention_days, the broker's segment.ms (a week) and a day",
+    )
+    max_erased_ids: int = Field(
+        250_000, ge=1, le=5_000_000, description="erased ids that are refused at a time; 150 bytes each in every worker"
+    )
 
 
 class Settings(BaseSettings):

@@ -70,10 +70,15 @@ class Manifest:
     def size_bytes(self) -> int:
         return sum(part.size_bytes for part in self.parts)
 
+    @property
+    def sha256(self) -> str:
+        """Of all that it says: what the next revision calls `previous`."""
+        return _digest({"format": FORMAT, **asdict(self)})
+
     def encoded(self) -> bytes:
         """The object's bytes; the last field is the sha256 of all others."""
         content = {"format": FORMAT, **asdict(self)}
-        return orjson.dumps({**content, "sha256": _digest(content)}, option=orjson.OPT_INDENT_2)
+        return orjson.dumps({**content, "sha256": self.sha256}, option=orjson.OPT_INDENT_2)
 
 
 def decode_manifest(key: str, content: bytes) -> Manifest:

@@ -27,6 +27,7 @@ from retention.archive import MANIFEST, ArchiveDamaged, Manifest, Part, part_lin
 from retention.objects import ObjectMissing, Objects
 from retention.plan import Destination, destination
 from retention.policy import RESTORED, Policies
+from tables.erased import Among, nobody_erased
 
 _BULK_DOCUMENTS, _BULK_BYTES = 500, 4 * 1024 * 1024
 _TRIES, _PAUSE_SECONDS = 8, 0.5
@@ -114,16 +115,29 @@ def search(objects: Objects, found: Found, wanted: Wanted, scanned: Callable[[in
 
 @dataclass(slots=True)
 class Restored:
-    """How a restore ended. there: documents that are in the store already, and were left as they are."""
+    """How a restore ended. there: documents that are in the store already, and were left as they are; erased: those
+    that were erased for ever, and are refused.
+    """
 
     documents: int = 0
     there: int = 0
+    erased: int = 0
 
 
 async def restore(
-    objects: Objects, found: Found, wanted: Wanted, store: Store, until: date, *, dry_run: bool
+    objects: Objects,
+    found: Found,
+    wanted: Wanted,
+    store: Store,
+    until: date,
+    *,
+    dry_run: bool,
+    erased: Among = nobody_erased,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Restored:
     """Bring the wanted logs of one archive back, until the end of a day; each that is in the store is left out.
+
+    erased(ids): those that were erased for ever, asked before each write. progress(documents): told as they are done.
 
     Raises ArchiveDamaged before anything of a damaged part is written; Unavailable when the store does not take them.
     """
@@ -136,16 +150,20 @@ async def restore(
             beside.add(info.name.alias)
     made = dry_run
     async for documents in _bulks(objects, found, wanted):
-        stored = await store.reader.existing(beside, [document.id for document in documents])
-        fresh = [document._replace(target=target) for document in documents if document.id not in stored]
+        ids = [document.id for document in documents]
+        stored, gone = await store.reader.existing(beside, ids), await erased(ids)
+        left = [document for document in documents if document.id not in gone]
+        fresh = [document._replace(target=target) for document in left if document.id not in stored]
         if fresh and not made:
             await store.admin.prepare()
             await store.admin.create(target)
             made = True
         if not dry_run:
-            await _write(store, fresh)
+            await _write(store, fresh, erased)
         result.documents += len(fresh)
-        result.there += len(documents) - len(fresh)
+        result.there += len(left) - len(fresh)
+        result.erased += len(documents) - len(left)
+        progress(len(documents))
     return result
 
 
@@ -203,13 +221,15 @@ def _take(lines: Iterable[bytes], wanted: Wanted) -> _Taken:
     return _Taken(documents, True)
 
 
-async def _write(store: Store, documents: list[Document]) -> None:
+async def _write(store: Store, documents: list[Document], erased: Among) -> None:
     pending = documents
     for attempt in range(_TRIES):
         if not pending:
             return
         if attempt:
             await asyncio.sleep(_PAUSE_SECONDS * 2**attempt)
+            gone = await erased([document.id for document in pending])
+            pending = [document for document in pending if document.id not in gone]
         outcomes = await store.writer.write(pending)
         done = (Reaction.STORED, Reaction.DUPLICATE)
         refused = [(one, out) for one, out in zip(pending, outcomes, strict=True) if out.reaction not in done]
@@ -217,8 +237,8 @@ async def _write(store: Store, documents: list[Document]) -> None:
             break
         if refused and refused[0][1].reaction is Reaction.SPLIT and len(pending) > 1:
             middle = len(pending) // 2
-            await _write(store, pending[:middle])
-            await _write(store, pending[middle:])
+            await _write(store, pending[:middle], erased)
+            await _write(store, pending[middle:], erased)
             return
         pending = [document for document, _ in refused]
     if pending:

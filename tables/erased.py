@@ -26,7 +26,13 @@ _REFRESH_SECONDS = 4.0
 IDS_IN_A_RECORD = 10_000  # of up to 43 bytes each: a record of `logs-state` has at most 1 MiB
 _PREFIX = "erased/"
 
+Among = Callable[[Collection[str]], Awaitable[Collection[str]]]  # ids -> those of them that were erased
 Read = Callable[[], Awaitable[Mapping[str, bytes]]]
+
+
+async def nobody_erased(ids: Collection[str]) -> Collection[str]:
+    """Where there is no erasing."""
+    return ()
 
 
 def erased_records(ids: Iterable[str], last_day: date) -> dict[str, bytes]:

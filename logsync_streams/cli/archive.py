@@ -30,6 +30,7 @@ from retention.policy import read_policies
 from retention.prune import receipts
 from retention.removed import removed
 from retention.restore import Found, Wanted
+from tables.erased import ErasedIds
 
 NONE_FOUND = 1  # exit code
 
@@ -160,15 +161,27 @@ def restore(settings: Settings, selection: Selection, *, days: int | None, dry_r
         began, total, damaged = time.monotonic(), 0, _Damaged()
         found = await _found(settings, selection, damaged)
         async with opened(settings) as one:
+            erased = ErasedIds(one.state.read, now_ms).among
             for archive in found:
                 bucket = objects(archive.destination.bucket)
                 try:
-                    done = await restoring.restore(bucket, archive, wanted, one.store, until, dry_run=dry_run)
+                    with progress_bar() as progress:
+                        done = await restoring.restore(
+                            bucket,
+                            archive,
+                            wanted,
+                            one.store,
+                            until,
+                            dry_run=dry_run,
+                            erased=erased,
+                            progress=progress,
+                        )
                 except (ArchiveDamaged, ObjectMissing) as error:
                     damaged(error)
                     continue
                 total += done.documents
                 there = f", {done.there} are in the store already" if done.there else ""
+                there += f", {done.erased} were erased and are refused" if done.erased else ""
                 verb = "would be restored" if dry_run else "restored"
                 say(escape(f"{archive.manifest.index}: {done.documents} documents {verb}{there}"))
             await one.store.admin.refresh()

@@ -1,0 +1,156 @@
+"""Erasing from one archive: its parts written anew without the logs, then a manifest that names the one before by hash.
+
+The old parts go last. A crash leaves the old archive, or the new one and objects that no manifest names, which the next
+erasure removes (`swept`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from logsync_streams.storage.api import Stored
+from logsync_streams.storage.naming import parse_index
+from logsync_streams.storage.portions import portion_of
+from retention.archive import MANIFEST, ArchiveDamaged, Manifest, Part, PartWriter, part_lines, read_manifest, verify
+from retention.objects import Objects, PutOptions
+from retention.restore import Found, Wanted
+
+_ONE_PART = 1 << 62  # bytes: a part is written anew as one
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """What is to be erased from one archive: ids by the key of the part in which they are."""
+
+    found: Found
+    by_part: dict[str, frozenset[str]]
+
+    @property
+    def ids(self) -> set[str]:
+        return {id for ids in self.by_part.values() for id in ids}
+
+
+def matched(objects: Objects, found: Found, wanted: Wanted, progress: Callable[[int], None]) -> Matched:
+    """Read an archive for what is wanted; memory: the ids. Raises ArchiveDamaged, ObjectMissing, Unavailable."""
+    by_part = {}
+    for part in found.manifest.parts:
+        if wanted.may_hold(part):
+            documents = (orjson.loads(line) for line in part_lines(objects, part))
+            ids = frozenset(document["event"]["id"] for document in documents if wanted.takes(document))
+            if ids:
+                by_part[part.key] = ids
+            progress(part.documents)
+    return Matched(found, by_part)
+
+
+@dataclass(frozen=True)
+class Rewriter:
+    """Writes archives anew. work: a folder for parts under way; level: of zstd; now: epoch ms.
+
+    step(name) is called after "uploaded", "manifest" and "tidied".
+    """
+
+    objects: Objects
+    options: PutOptions
+    work: Path
+    level: int
+    now: Callable[[], int]
+    step: Callable[[str], None] = lambda _: None
+    check: Callable[[], None] = lambda: None
+
+    def rewrite(self, one: Matched, index_documents: int) -> Manifest:
+        """The archive without these logs; index_documents: how many its index has without them.
+
+        Nothing of the old is removed before all of the new was read back. Raises ArchiveDamaged, ObjectMissing,
+        Unavailable, and what check() raises before what cannot be taken back.
+        """
+        old = one.found.manifest
+        parts, services = [], dict(old.services)
+        for part in old.parts:
+            gone = one.by_part.get(part.key, frozenset())
+            left = self._part(one.found.folder, part, gone, services) if gone else part
+            if left is not None:
+                parts.append(left)
+        self.step("uploaded")
+        new = replace(
+            old,
+            documents=sum(part.documents for part in parts),
+            index_documents=index_documents,
+            services={service: number for service, number in services.items() if number},
+            parts=tuple(parts),
+            revision=old.revision + 1,
+            previous=old.sha256,
+        )
+        verify(self.objects, new)
+        self.check()
+        self.objects.put(one.found.folder + MANIFEST, new.encoded(), self.options)
+        self.step("manifest")
+        if read_manifest(self.objects, one.found.folder) != new:
+            raise ArchiveDamaged(f"{one.found.folder}{MANIFEST}: another manifest is there than the one just put")
+        sweep(self.objects, unnamed(self.objects, one.found.folder, new))
+        self.step("tidied")
+        return new
+
+    def _part(self, at: str, part: Part, gone: Collection[str], services: dict[str, int]) -> Part | None:
+        writer = PartWriter(at, self.work, _ONE_PART, self.level)
+        before = dict.fromkeys(services, 0)
+        try:
+            for line in part_lines(self.objects, part):
+                document: Document = orjson.loads(line)
+                id = document["event"]["id"]
+                if id in gone:
+                    service = portion_of(document)[0]
+                    before[service] = before.get(service, 0) + 1
+                else:
+                    writer.add(Stored(id, line), document)
+            done = writer.finish()
+        finally:
+            writer.abandon()
+        for service, number in before.items():
+            services[service] = services.get(service, 0) - number
+        if done is None:
+            return None
+        made, path = done
+        try:
+            # Its place among the parts stays the old one's, its content names it.
+            made = replace(made, key=f"{part.key.rpartition('-')[0]}-{made.sha256[:12]}.ndjson.zst")
+            self.objects.upload(made.key, path, self.options)
+        finally:
+            path.unlink(missing_ok=True)
+        return made
+
+
+def unnamed(objects: Objects, folder: str, manifest: Manifest) -> list[str]:
+    """The objects of an archive's folder that its manifest does not name: attempts that came to nothing, and what was
+    erased. Under the lease: nobody is writing there.
+    """
+    named = {folder + MANIFEST, *(part.key for part in manifest.parts)}
+    return [info.key for info in objects.list(folder) if info.key not in named]
+
+
+def sweep(objects: Objects, keys: Iterable[str]) -> None:
+    """Remove these objects."""
+    for key in keys:
+        objects.delete(key)
+
+
+def without_manifest(objects: Objects, prefix: str) -> dict[str, list[str]]:
+    """Folders of archives that have objects and no manifest: index -> keys. Raises Unavailable."""
+    found: dict[str, list[str]] = {}
+    whole = set()
+    for info in objects.list(f"{prefix}/" if prefix else ""):
+        folder, _, name = info.key.rpartition("/")
+        index = folder.rpartition("/")[2]
+        if parse_index(index) is None:
+            continue
+        if name == MANIFEST:
+            whole.add(index)
+        found.setdefault(index, []).append(info.key)
+    return {index: keys for index, keys in found.items() if index not in whole}
