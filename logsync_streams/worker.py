@@ -12,9 +12,10 @@ filtering nor counting (docs/adr/0003). The exported app is the first of the cho
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -33,14 +34,14 @@ from agents.redact import redactor
 from agents.targets import Targets
 from logsync_streams import faust_commands, logs, metrics, topics, views
 from logsync_streams.consumer import GuardedApp
-from logsync_streams.errors import ConfigurationError, LogSyncError
+from logsync_streams.errors import ConfigurationError, LogSyncError, Unavailable
 from logsync_streams.faust_app import add_agent, make_app, serve_query, start_with, topic_of
 from logsync_streams.parsing import PARSERS
 from logsync_streams.query.app import create_app
 from logsync_streams.query.tail import Hub
 from logsync_streams.settings import Settings, load
 from logsync_streams.state import StateLog, open_state
-from logsync_streams.storage.factory import Store, command_socket, open_reader, open_store
+from logsync_streams.storage.factory import Store, check_store, command_socket, open_reader, open_store
 from logsync_streams.store_commands import StoreCommands
 from logsync_streams.streams.count import CountStream
 from logsync_streams.streams.index import IndexStream
@@ -55,6 +56,9 @@ from tables.erased import ErasedIds
 from tables.tombstones import Tombstones
 
 KEY_WINDOW_MS = 3_600_000
+STORE_CHECK_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
 
 
 def now_ms() -> int:
@@ -140,6 +144,8 @@ def build(settings: Settings) -> Worker:
         metrics.topic_retention_seconds.labels(topic).set(settings.kafka.raw_retention_days * 86_400)
     first, *others = [worker.apps[role] for role in settings.roles]
     first.stopped_with = others
+    if worker.store is not None:
+        first.before_start = partial(_check_store, settings, datasets(policies), first.before_start)
     # A store that hangs shows by a retry when its time to answer is over, not before.
     stalled_after = max(settings.kafka.stall_timeout_seconds, 2 * settings.store.request_timeout_seconds)
     watchdog = Watchdog(worker.apps, stalled_after, time.monotonic)
@@ -158,6 +164,18 @@ def build(settings: Settings) -> Worker:
     )
     faust_commands.show_all(worker.apps.values())
     return worker
+
+
+async def _check_store(settings: Settings, names: Iterable[str], then: Callable[[], Awaitable[None]]) -> None:
+    """Raises ConfigurationError when the store may not be written to. One that is away is looked at again by `index`,
+    before its first write.
+    """
+    try:
+        async with asyncio.timeout(STORE_CHECK_SECONDS):
+            await check_store(settings, names)
+    except (Unavailable, TimeoutError) as error:
+        log.warning("the store could not be looked at before the start: %s", error or "it does not answer")
+    await then()
 
 
 def processor(settings: Settings, rules: Sequence[Rule]) -> Processor:

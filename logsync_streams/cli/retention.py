@@ -22,14 +22,14 @@ from logsync_streams.errors import ConfigurationError, LogSyncError, Unavailable
 from logsync_streams.events import iso_time, receive_day
 from logsync_streams.settings import RetentionSettings, Settings
 from logsync_streams.state import StateLog, open_state
-from logsync_streams.storage.factory import Store, open_store_beside
+from logsync_streams.storage.factory import Store, check_store, open_store_beside
 from logsync_streams.storage.naming import parse_index
 from logsync_streams.worker import now_ms
 from retention.archiver import Archiver, Holds
 from retention.lease import held
 from retention.objects import FolderObjects, Objects
 from retention.plan import Action, Entry, Plan
-from retention.policy import Policies, read_policies
+from retention.policy import Policies, datasets, read_policies
 from retention.run import Guard, Receipt, receipts, run
 from retention.settled import behind
 
@@ -71,6 +71,7 @@ async def opened(settings: Settings, progress: Callable[[int], None] = lambda _:
     """The store, the state and the archiver. Raises ConfigurationError, Unavailable."""
     retention = settings.retention
     policies = read_policies(retention.policies_file)
+    await check_store(settings, datasets(policies))
     state, store = open_state(settings), open_store_beside(settings)
     work = settings.data_dir / "archive-work"
     archiver = Archiver(

@@ -15,6 +15,7 @@ from logsync_streams.storage.api import IndexInfo, Portion, Stored
 from logsync_streams.storage.documents import event_alias
 from logsync_streams.storage.elasticsearch_client import Answer, Connection
 from logsync_streams.storage.elasticsearch_errors import unavailable
+from logsync_streams.storage.elasticsearch_lifecycle import refuse_deletion
 from logsync_streams.storage.elasticsearch_templates import (
     CUSTOM,
     INDEX_TEMPLATE,
@@ -49,6 +50,7 @@ class ElasticsearchAdmin:
                 "PUT", custom, params={"create": "true"}, body=custom_template(), allowed=_REFUSALS
             )
         await self._demand("PUT", f"/_index_template/{INDEX_TEMPLATE}", index_template())
+        await refuse_deletion(self._connection)
 
     async def create(self, target: str) -> None:
         first = replace(event_alias(target), generation=1)

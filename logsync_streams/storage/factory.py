@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -67,6 +68,22 @@ def open_store_beside(settings: Settings) -> Store:
 
         beside = BesideWriter(store_folder(settings), error.holder)
         return Store(beside, beside, beside)
+
+
+async def check_store(settings: Settings, datasets: Iterable[str]) -> None:
+    """What must hold before anything of ours runs on the store. Raises ConfigurationError when the store would delete
+    by itself what it is given; Unavailable.
+    """
+    if settings.store.kind == "embedded":
+        return
+    from logsync_streams.storage.elasticsearch import connect
+    from logsync_streams.storage.elasticsearch_lifecycle import refuse_deletion
+
+    connection = connect(settings.store)
+    try:
+        await refuse_deletion(connection, datasets)
+    finally:
+        await connection.close()
 
 
 def command_socket(store: Store, settings: Settings) -> CommandSocket | None:
