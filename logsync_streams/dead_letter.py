@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from logsync_streams.envelope import Headers
 
-REPLAYED, DROPPED = "replayed", "dropped"
+REPLAYED, DROPPED, ERASED = "replayed", "dropped", "erased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,10 @@ def decode(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLett
 
 
 def encode_handled(record: DeadLetterRecord, how: str) -> tuple[bytes, bytes | None, list[tuple[str, bytes]]]:
-    """Key, value and headers of the mark that the letter was handled: REPLAYED or DROPPED.
+    """Key, value and headers of the mark that the letter was handled: REPLAYED, DROPPED or ERASED.
 
-    The mark of a replay has no value, so that compaction forgets it in the end; that of a drop stays for ever, for
-    every drop is counted.
+    The mark of a drop stays for ever, for every drop is counted; the others have no value, so that compaction forgets
+    them in the end (an erasure has its receipt).
     """
     headers = [
         (_HANDLED, how.encode()),

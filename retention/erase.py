@@ -27,7 +27,7 @@ from logsync_streams.storage.factory import Store
 from logsync_streams.storage.naming import parse_index
 from retention.archive import ArchiveDamaged
 from retention.archiver import options
-from retention.erase_receipt import Receipt, receipt_key
+from retention.erase_receipt import Receipt, receipt_key, receipts
 from retention.erased_archive import Matched, Rewriter, matched, sweep, unnamed, without_manifest
 from retention.objects import ObjectMissing, Objects
 from retention.plan import Destination, destination
@@ -178,7 +178,8 @@ class Eraser:
         recorded_at = self.now()
         self.step("recorded")
         kept = await self._archives(found, begun)
-        await self.sleep(max(0.0, self.settle_seconds - (self.now() - recorded_at) / 1000))
+        if days:
+            await self.sleep(max(0.0, self.settle_seconds - (self.now() - recorded_at) / 1000))
         self.step("waited")
         for index, ids in sorted(found.store.items()):
             if index not in kept:
@@ -193,8 +194,17 @@ class Eraser:
         self.step("checked")
         begun.ended_at = self.now()
         await self.state.decide(receipt_key(begun.begun_at, "ended"), orjson.dumps(asdict(begun)))
+        await self._close_others(begun)
         self.step("receipt")
         return begun
+
+    async def _close_others(self, mine: Receipt) -> None:
+        """Erasures that were cut off: of what they left in the buckets nothing is there any more."""
+        for other in await receipts(self.state):
+            if not other.ended_at and other.begun_at != mine.begun_at:
+                other.ended_at = self.now()
+                other.problems.append("it was cut off: the same erasure has to be run again, unless it was")
+                await self.state.decide(receipt_key(other.begun_at, "ended"), orjson.dumps(asdict(other)))
 
     async def _record(self, days: Mapping[str, date]) -> None:
         today = receive_day(self.now())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from logsync_streams.cli import alerts_commands, dlq_commands, reading_commands, retention_commands
+from logsync_streams.cli import alerts_commands, dlq_commands, erase_commands, reading_commands, retention_commands
 
 if TYPE_CHECKING:
     from logsync_streams.settings import Settings
@@ -28,6 +28,7 @@ application.add_typer(reading_commands.application)
 application.add_typer(dlq_commands.application, name="dlq")
 application.add_typer(retention_commands.retention, name="retention")
 application.add_typer(retention_commands.archive, name="archive")
+application.add_typer(erase_commands.application)
 application.add_typer(alerts_commands.application, name="alerts")
 
 

@@ -30,7 +30,7 @@ Q = Annotated[str, typer.Argument(help="A query, as for `logsync search`.", show
 @retention.command()
 def plan(as_json: AsJson = False) -> None:
     """What would be archived and dropped, when and why; exit code 1 when something is due, 0 when nothing is."""
-    settings = _configured()
+    settings = configured()
     from logsync_streams.cli import retention as commands
 
     raise typer.Exit(commands.plan(settings, as_json=as_json, say=print))
@@ -44,7 +44,7 @@ def run(
     dry_run: DryRun = False,
 ) -> None:
     """Archive, verify and drop what is due; exit code 1 when something could not be done."""
-    settings = _configured()
+    settings = configured()
     from logsync_streams.cli import retention as commands
 
     raise typer.Exit(commands.run_once(settings, allow_large_drop=allow_large_drop, dry_run=dry_run, say=print))
@@ -53,7 +53,7 @@ def run(
 @retention.command()
 def serve() -> None:
     """`run`, again and again; two of them never work at once."""
-    settings = _configured()
+    settings = configured()
     from logsync_streams.cli import retention as commands
 
     raise typer.Exit(commands.serve(settings, say=lambda line: print(line, flush=True)))
@@ -64,7 +64,7 @@ def list_(
     dataset: Dataset = "", service: Service = "", first: First = "", last: Last = "", as_json: AsJson = False
 ) -> None:
     """The archives that there are; exit code 1 when there are none."""
-    settings = _configured()
+    settings = configured()
     from logsync_streams.cli import archive as commands
 
     selection = commands.Selection(dataset, first, last, service)
@@ -74,7 +74,7 @@ def list_(
 @archive.command()
 def verify(dataset: Dataset = "", service: Service = "", first: First = "", last: Last = "") -> None:
     """Read archives back and compare them with their manifests; exit code 2 when one is damaged, each named."""
-    settings = _configured()
+    settings = configured()
     from logsync_streams.cli import archive as commands
 
     raise typer.Exit(commands.verify(settings, commands.Selection(dataset, first, last, service), say=print))
@@ -92,7 +92,7 @@ def search(
     limit: Annotated[int, typer.Option(min=1, help="Logs at most.")] = 100,
 ) -> None:
     """Logs out of the archives, in place, one JSON object a line; exit code 1 when there are none."""
-    settings = _configured()
+    settings = configured()
     from logsync_streams.cli import archive as commands
 
     selection = commands.Selection(dataset, first, last, service, q, start, end)
@@ -112,7 +112,7 @@ def restore(
     dry_run: DryRun = False,
 ) -> None:
     """Bring logs back into the store, where searches find them; exit code 1 when there are none."""
-    settings = _configured()
+    settings = configured()
     from logsync_streams.cli import archive as commands
 
     selection = commands.Selection(dataset, first, last, service, q, start, end)
@@ -122,13 +122,14 @@ def restore(
 @archive.command()
 def prune(dry_run: DryRun = False, yes: Yes = False) -> None:
     """Remove archives whose archive_days are over, for ever; asks first. Exit code 1 when there are none."""
-    settings = _configured()
+    settings = configured()
     from logsync_streams.cli import archive_prune
 
     raise typer.Exit(archive_prune.prune(settings, yes=yes, dry_run=dry_run, say=print))
 
 
-def _configured() -> Settings:
+def configured() -> Settings:
+    """This process's settings, its log set up for a command. Raises ConfigurationError."""
     from logsync_streams import logs
     from logsync_streams.settings import load
 

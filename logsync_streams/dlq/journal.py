@@ -96,7 +96,7 @@ class Journal:
         ]
 
     async def mark(self, letters: Iterable[tuple[Letter, DeadLetterRecord]], how: str) -> None:
-        """Write that these letters are handled, REPLAYED or DROPPED. Raises Unavailable."""
+        """Write that these letters are handled: REPLAYED, DROPPED or ERASED. Raises Unavailable."""
         marks = []
         for letter, record in letters:
             _, value, headers = dead_letter.encode_handled(record, how)

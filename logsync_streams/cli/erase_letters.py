@@ -1,0 +1,103 @@
+"""The dead letters, as an erasure sees them: each as the log that it would be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import orjson
+
+from agents.explain import explain
+from agents.filter_file import rule_set
+from logsync_streams import dead_letter
+from logsync_streams.dead_letter import DeadLetterRecord
+from logsync_streams.dlq import journal
+from logsync_streams.dlq.letters import Letter
+from logsync_streams.dlq.replay import Stays, replayed
+from logsync_streams.envelope import RawRecord
+from logsync_streams.errors import Unavailable
+from logsync_streams.events import iso_time, receive_day
+from logsync_streams.settings import Settings
+from logsync_streams.worker import processor
+from retention.policy import Policies, assignment, datasets
+
+Document = dict[str, Any]
+
+
+class DeadLetters:
+    """Finds and erases open letters (retention.erase.Letters). Raises ConfigurationError for rules that are wrong."""
+
+    def __init__(self, settings: Settings, policies: Policies) -> None:
+        self._settings = settings
+        rules = rule_set(settings.process, datasets(policies))
+        self._processor, self._assignment = processor(settings, rules.rules), assignment(policies, rules.routes)
+
+    async def find(self, takes: Callable[[Document], bool], ids: Collection[str]) -> dict[str, date]:
+        """Those that are taken, or have one of these ids: event.id -> receive day. Raises Unavailable."""
+        found = {}
+        letters = await self._open()
+        async for chunk in journal.chunks(self._settings.kafka, letters) if letters else _none():
+            for letter, record in chunk:
+                if letter.event_id in ids or any(map(takes, self.documents(record))):
+                    found[letter.event_id] = receive_day(letter.received_at)
+        return found
+
+    async def erase(self, ids: Collection[str]) -> int:
+        """Erase all open letters of these events; how many there were. Raises Unavailable."""
+        letters = [letter for letter in await self._open() if letter.event_id in ids] if ids else []
+        if letters:
+            async with journal.open_journal(self._settings.kafka) as out:
+                async for chunk in journal.chunks(self._settings.kafka, letters):
+                    await out.mark(chunk, dead_letter.ERASED)
+        return len(letters)
+
+    def documents(self, record: DeadLetterRecord) -> Iterator[Document]:
+        """What a letter holds, as it would be stored; what cannot be read so, as far as it can be."""
+        if record.holds == "document":
+            yield _as_it_is(record)
+            return
+        yield _as_it_is(record)
+        try:
+            out = replayed(replace(record, attempts=1), self._settings)  # however often it has failed
+        except Stays:
+            return
+        raw = RawRecord(out.topic, 0, 0, record.received_at, out.value, out.headers)
+        assigned = {receive_day(record.received_at): self._assignment}
+        for one in explain([raw], self._processor, assigned):
+            if one.document is not None:
+                yield one.document
+
+    async def _open(self) -> list[Letter]:
+        try:
+            return (await journal.read(self._settings.kafka)).open()
+        except Unavailable:
+            if not self._settings.kafka.embedded:
+                raise
+            return []  # the embedded broker forgets when it stops
+
+
+def _as_it_is(record: DeadLetterRecord) -> Document:
+    """The bytes as a document: a JSON object's own fields, in the places where a log has them; else a text."""
+    try:
+        content = orjson.loads(record.value)
+    except orjson.JSONDecodeError:
+        content = None
+    if record.holds == "document" and isinstance(content, dict):
+        return content
+    text = record.value.decode(errors="replace")
+    document: Document = {"@timestamp": iso_time(record.received_at), "message": text}
+    if isinstance(content, dict):
+        service, level = content.get("service"), content.get("level")
+        document = {**content, **document, "labels": content.get("metadata", {})}
+        if isinstance(service, str):
+            document["service"] = {"name": service}
+        if isinstance(level, str):
+            document["log"] = {"level": level.lower()}
+    return document
+
+
+async def _none() -> Any:
+    return
+    yield
