@@ -16,9 +16,9 @@ from logsync_streams.collector.packed import PackedReader, Unread
 from logsync_streams.collector.records import (
     FORMAT,
     RECORD_SHARE,
-    UNPACK_ERRORS,
     BadRecord,
     as_event,
+    batches,
     from_json,
     join_records,
     nanoseconds,
@@ -66,19 +66,21 @@ def _looks_like_msgpack(body: bytes) -> bool:
 
 def _msgpack(body: bytes, tag: bytes, max_event_bytes: int, max_events: int, join: dict[str, Any] | None) -> Framed:
     framed = Framed(FORMAT)
-    found: list[tuple[int | None, Any]] = []
-    for number, item in enumerate(_items(body, RECORD_SHARE * max_event_bytes), start=1):
-        if number > max_events:
-            raise too_many(max_events)
-        try:
-            found.append(_time_and_record(item))
-        except BadRecord as error:
-            framed.refuse(number, 0, str(error))
-    if not found and not framed.refused:
+
+    def records() -> Iterator[tuple[int | None, Any, int]]:
+        for number, (item, size) in enumerate(_items(body, RECORD_SHARE * max_event_bytes), start=1):
+            if number > max_events:
+                raise too_many(max_events)
+            try:
+                yield *_time_and_record(item), size
+            except BadRecord as error:
+                framed.refuse(number, 0, str(error))
+
+    for batch in batches(records()):
+        found = batch if join is None else join_records(batch, **join)
+        _wrap(framed, found, lambda item: as_event(tag, item[0], item[1], max_event_bytes))
+    if not framed.count:
         raise RejectInput(400, "Empty body", "records as JSON or msgpack are expected")
-    if join is not None:
-        found = join_records(found, **join)
-    _wrap(framed, found, lambda item: as_event(tag, item[0], item[1], max_event_bytes))
     return framed
 
 
@@ -90,29 +92,21 @@ def _wrap(framed: Framed, items: list[Any], make: Callable[[Any], bytes]) -> Non
             framed.refuse(number, 0, str(error))
 
 
-def _items(body: bytes, longest: int) -> Iterator[Any]:
-    """Each record, also of an array of records; `[time, record]` is one item. Unread: what could not be read."""
-    reader = PackedReader(body)
-    for item in reader.values(longest):
-        if isinstance(item, Unread) and body[item.begin] >= 0x90 and item.end - item.begin > longest:
-            yield from _elements(body[item.begin : item.end], longest)
-        elif type(item) is list and item and all(type(inner) in (dict, list) for inner in item) and not _is_pair(item):
-            yield from item
-        else:
-            yield item
-
-
-def _elements(packed: bytes, longest: int) -> Iterator[Any]:
-    """The records of an array that is too long to be one."""
-    reader = PackedReader(packed)
-    if not reader.next_is_array:
-        yield Unread(0, len(packed), f"more than {longest} bytes of msgpack")
-        return
-    try:
-        for _ in range(reader.array_size()):
-            yield reader.value(longest)
-    except UNPACK_ERRORS as error:
-        yield Unread(reader.position, len(packed), f"not msgpack: {error or type(error).__name__}")
+def _items(body: bytes, longest: int) -> Iterator[tuple[Any, int]]:
+    """Each record and its size, also of an array of records; `[time, record]` is one item. Unread: what cannot be."""
+    for item, begin, end in PackedReader(body).values(longest):
+        if isinstance(item, Unread):
+            inner = PackedReader(body[begin:end])
+            if end - begin > longest and inner.next_is_array:
+                inner.array_size()
+                for element, first, last in inner.values(longest):
+                    yield element, last - first
+                continue
+        elif type(item) is list and item and all(type(one) in (dict, list) for one in item) and not _is_pair(item):
+            for element in item:
+                yield element, (end - begin) // len(item)
+            continue
+        yield item, end - begin
 
 
 def _is_pair(item: list[Any]) -> bool:
@@ -124,6 +118,7 @@ def _is_pair(item: list[Any]) -> bool:
 def _time_and_record(item: Any) -> tuple[int | None, Any]:
     if isinstance(item, Unread):
         raise BadRecord(item.reason)
-    if type(item) is list and len(item) == 2:
-        return nanoseconds(item[0]), item[1]
-    return None, item
+    time, record = (nanoseconds(item[0]), item[1]) if type(item) is list and len(item) == 2 else (None, item)
+    if type(record) is not dict:
+        raise BadRecord(f"a record is a map, not {type(record).__name__}")
+    return time, record

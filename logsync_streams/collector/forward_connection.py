@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from logsync_streams.collector.records import (
     BadRecord,
     as_event,
     as_text,
+    batches,
     join_records,
     unpacked,
 )
@@ -172,7 +173,7 @@ class ForwardConnection:
         longest = self._door.settings.max_event_bytes
         events: list[bytes] = []
         reasons: list[str] = []
-        for time_ns, record in self._join(found.records) if self._join is not None else found.records:
+        for time_ns, record in self._joined(found):
             odd = record if isinstance(record, Unreadable) else None
             if odd is None:
                 try:
@@ -191,6 +192,10 @@ class ForwardConnection:
                 "forward records kept as text", peer=self._sender.peer, number=len(reasons), first=reasons[0][:200]
             )
         return events
+
+    def _joined(self, found: Forwarded) -> Iterator[tuple[int | None, Any]]:
+        for batch in batches(found.records):
+            yield from self._join(batch) if self._join is not None else batch
 
     async def _hand_over(self, found: tuple[bytes, list[bytes]]) -> bool:
         chunk, events = found

@@ -15,6 +15,7 @@ from logsync_streams.errors import RejectInput
 
 _MAX_TAG_BYTES = 4096
 _MAX_OPTION_BYTES = 64 * 1024
+_PAIR = b"\x92"  # msgpack's head of an array of two
 
 
 class Unreadable(NamedTuple):
@@ -27,12 +28,12 @@ class Unreadable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """One message. records: (nanoseconds or None, map or Unreadable). chunk: what is to be acknowledged, b"" for
-    nothing.
+    """One message. records: (nanoseconds or None, map or Unreadable, bytes that it has), each read when it is asked
+    for, which raises BadRecord when there are too many. chunk: what is to be acknowledged, b"" for nothing.
     """
 
     tag: bytes
-    records: list[tuple[int | None, Any]]
+    records: Iterator[tuple[int | None, Any, int]]
     chunk: bytes
 
 
@@ -56,41 +57,35 @@ def _read(reader: PackedReader, max_bytes: int, max_records: int, longest: int) 
     tag = reader.value(_MAX_TAG_BYTES) if size >= 2 else None
     if type(tag) is not bytes:
         raise BadRecord("an array that begins with a tag is expected")
+    begin, may_be_compressed = reader.position, False
+    # Each mode's entries, one after the other.
     if reader.next_is_array:
         number = reader.array_size()
         if number > max_records:
             raise BadRecord(f"{number} records in one message: at most {max_records}")
-        records = [_record(reader.data, *_placed(reader, longest)) for _ in range(number)]
-        option = reader.value(_MAX_OPTION_BYTES) if size > 2 else None
+        begin = reader.position
+        reader.pass_over(number)
+        packed = reader.data[begin : reader.position]
     elif reader.next_is_text:
-        packed = reader.value(len(reader.data))
-        option = reader.value(_MAX_OPTION_BYTES) if size > 2 else None
-        records = list(_packed(_unpacked(packed, option, max_bytes), max_records, longest))
+        packed, may_be_compressed = reader.value(len(reader.data)), True
     else:
         if size < 3:
             raise BadRecord("a time without a record")
-        begin = reader.position
-        time, record = reader.value(longest), reader.value(longest)
-        entry = record if isinstance(record, Unread) else [time, record]
-        records = [_record(reader.data, entry, begin, reader.position)]
-        option = reader.value(_MAX_OPTION_BYTES) if size > 3 else None
+        reader.pass_over(2)
+        size -= 1
+        packed = _PAIR + reader.data[begin : reader.position]
+    option = reader.value(_MAX_OPTION_BYTES) if size > 2 else None
+    if may_be_compressed:
+        packed = _unpacked(packed, option, max_bytes)
     chunk = option.get(b"chunk") if type(option) is dict else None
-    return Forwarded(tag, records, chunk if type(chunk) is bytes else b"")
+    return Forwarded(tag, _records(packed, max_records, longest), chunk if type(chunk) is bytes else b"")
 
 
-def _placed(reader: PackedReader, longest: int) -> tuple[Any, int, int]:
-    begin = reader.position
-    return reader.value(longest), begin, reader.position
-
-
-def _packed(packed: bytes, max_records: int, longest: int) -> Iterator[tuple[int | None, Any]]:
-    reader = PackedReader(packed)
-    begin = 0
-    for number, entry in enumerate(reader.values(longest), start=1):
+def _records(packed: bytes, max_records: int, longest: int) -> Iterator[tuple[int | None, Any, int]]:
+    for number, (entry, begin, end) in enumerate(PackedReader(packed).values(longest), start=1):
         if number > max_records:
             raise BadRecord(f"more than {max_records} records in one message")
-        yield _record(packed, entry, begin, reader.position)
-        begin = reader.position
+        yield *_record(packed, entry, begin, end), end - begin
 
 
 def _record(data: bytes, entry: Any, begin: int, end: int) -> tuple[int | None, Any]:

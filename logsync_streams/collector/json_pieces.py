@@ -22,10 +22,14 @@ _VALUE = re.compile(_SHALLOW, re.DOTALL)
 _ELEMENT = re.compile(
     _SPACE + b"(" + _SHALLOW + b"|" + _STRING + rb'|[^ \t\r\n,\[\]{}"]++)' + _SPACE + rb"([,\]])", re.DOTALL
 )
+_SCALAR = re.compile(_STRING + rb'|[^ \t\r\n,\[\]{}"]++', re.DOTALL)
 _AFTER = re.compile(_SPACE + rb"([,\]])")
+_SPACED = re.compile(_SPACE)
 _EMPTY = re.compile(_SPACE + rb"\[" + _SPACE + rb"\]" + _SPACE)
 _OPENING = re.compile(_STRING + rb'|[{\[]|"', re.DOTALL)
 _BRACKET = re.compile(_STRING + rb'|[{}\[\]]|"', re.DOTALL)  # a string is passed over: the braces in it do not count
+# A match is one step that nobody can interrupt; what does not end within so much is gone through bracket by bracket.
+_STEP_BYTES = 64 * 1024
 _DEEPEST = 1024  # deeper is read by no JSON reader that we know
 
 
@@ -68,12 +72,12 @@ def elements(body: bytes) -> Iterator[tuple[int, bytes]]:
         return
     position = body.index(b"[") + 1
     while True:
-        found = _ELEMENT.match(body, position)
+        found = _ELEMENT.match(body, position, position + _STEP_BYTES)
         if found is not None:
             begin, element, position = found.start(1), found[1], found.end()
         else:
             begin = position + len(_SPACED.match(body, position)[0])  # type: ignore[index]  # it matches nothing, too
-            end = _value_end(body, begin) if body[begin : begin + 1] in (b"{", b"[") else -1
+            end = _value_end(body, begin) if body[begin : begin + 1] in (b"{", b"[") else _scalar_end(body, begin)
             after = _AFTER.match(body, end) if end >= 0 else None
             if after is None:
                 raise NoArray(max(begin, end))
@@ -85,12 +89,9 @@ def elements(body: bytes) -> Iterator[tuple[int, bytes]]:
             return
 
 
-_SPACED = re.compile(_SPACE)
-
-
 def _value_end(body: bytes, begin: int) -> int:
     """Where the object or array ends that begins there, -1 when it does not."""
-    shallow = _VALUE.match(body, begin)
+    shallow = _VALUE.match(body, begin, begin + _STEP_BYTES)
     if shallow is not None:
         return shallow.end()
     depth = 0
@@ -105,6 +106,11 @@ def _value_end(body: bytes, begin: int) -> int:
             if depth == 0:
                 return token.end()
     return -1
+
+
+def _scalar_end(body: bytes, begin: int) -> int:
+    scalar = _SCALAR.match(body, begin)
+    return scalar.end() if scalar is not None else -1
 
 
 def _add(pieces: list[tuple[int, bytes]], begin: int, piece: bytes) -> None:

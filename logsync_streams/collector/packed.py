@@ -52,6 +52,11 @@ class PackedReader:
         """The number of elements of the array that begins here; they are the next values."""
         return int(self._scout.read_array_header())
 
+    def pass_over(self, number: int) -> None:
+        """So many values are not read."""
+        for _ in range(number):
+            self._scout.skip()
+
     def value(self, longest: int) -> Any:
         """The next value; Unread when it has more than `longest` bytes or is none that we build."""
         begin = self.position
@@ -64,19 +69,22 @@ class PackedReader:
         except UNPACK_ERRORS as error:
             return Unread(begin, end, f"not msgpack: {error or type(error).__name__}")
 
-    def values(self, longest: int) -> Iterator[Any]:
-        """All that are left. Of bytes that cannot be read the rest is the last value, Unread."""
+    def values(self, longest: int) -> Iterator[tuple[Any, int, int]]:
+        """All that are left, each with where it begins and ends. Of bytes that cannot be read the rest is the last value,
+        Unread.
+        """
         while not self.at_end:
             begin = self.position
             try:
                 value = self.value(longest)
             except msgpack.OutOfData:
-                yield Unread(begin, len(self.data), "the bytes end within a record")
+                yield Unread(begin, len(self.data), "the bytes end within a record"), begin, len(self.data)
                 return
             except UNPACK_ERRORS as error:
-                yield Unread(begin, len(self.data), f"not msgpack: {error or type(error).__name__}")
+                what = Unread(begin, len(self.data), f"not msgpack: {error or type(error).__name__}")
+                yield what, begin, len(self.data)
                 return
-            yield value
+            yield value, begin, self.position
 
     def _kind(self) -> int:
         first = self.data[self.position] if not self.at_end else 0xC0

@@ -24,6 +24,8 @@ _MAX_DEPTH = 200
 _AROUND_BYTES = 64  # the time, brackets and quotes of an event
 # A record as msgpack may be longer than its event as JSON: a double has nine bytes, and `0.5` three.
 RECORD_SHARE = 2
+# So much msgpack is held as objects at once; a stack trace over its end is two events.
+_BATCH_BYTES = 512 * 1024
 _TEXT_KEYS = ("log", "message", "msg")  # where a record's line of text is
 
 
@@ -80,6 +82,20 @@ def nanoseconds(value: Any) -> int | None:
     if type(value) is float and math.isfinite(value) and abs(value) < 2**40:
         return round(value * 1e6) * 1000  # a double has no more than microseconds
     raise BadRecord(f"a time is expected, not {type(value).__name__}")
+
+
+def batches(records: Iterable[tuple[int | None, Any, int]]) -> Iterator[list[tuple[int | None, Any]]]:
+    """(time, record, bytes as msgpack) -> (time, record), in lists that take no more memory than we can have."""
+    batch: list[tuple[int | None, Any]] = []
+    held = 0
+    for time_ns, record, size in records:
+        batch.append((time_ns, record))
+        held += size
+        if held >= _BATCH_BYTES:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
 
 
 def as_event(tag: bytes, time_ns: int | None, record: Any, max_bytes: int) -> bytes:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,7 @@ log = structlog.get_logger(__name__)
 # Of the time to stop, what is left to Kafka when the doors' share is used up.
 _KAFKA_SHARE_SECONDS = 2.0
 _DROPS_SECONDS = 1.0
+_SWITCH_SECONDS = 0.0005
 
 
 class Door(Protocol):
@@ -57,6 +59,8 @@ def run(settings: Settings, *, explain: Explain | None = None) -> int:
     # aiokafka reports each failed attempt on its own loggers; the publisher says once what is wrong.
     if settings.log_level != "debug":
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # While a thread looks at a large body, the loop asks for its turn after so long, and not after Python's 5 ms.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(serve(settings, explain=explain))
 

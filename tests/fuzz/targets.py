@@ -19,7 +19,15 @@ from logsync_streams.collector.forward_messages import Unreadable, read
 from logsync_streams.collector.framing import frame
 from logsync_streams.collector.multiline import join_lines, syslog_head
 from logsync_streams.collector.packed import MessageFramer
-from logsync_streams.collector.records import UNPACK_ERRORS, BadRecord, as_event, as_text, join_records, unpacked
+from logsync_streams.collector.records import (
+    UNPACK_ERRORS,
+    BadRecord,
+    as_event,
+    as_text,
+    batches,
+    join_records,
+    unpacked,
+)
 from logsync_streams.collector.syslog_framing import SyslogFramer
 from logsync_streams.errors import DeadLetter, RejectInput
 from logsync_streams.parsing import PARSERS
@@ -106,8 +114,10 @@ def forward(data: bytes) -> None:
         except BadRecord:
             continue
         if got is not None:
-            for time_ns, record in join_records(got.records, **_JOIN):  # type: ignore[arg-type]
-                _stored(got.tag, time_ns, record)
+            with suppress(BadRecord):
+                for batch in batches(got.records):
+                    for time_ns, record in join_records(batch, **_JOIN):  # type: ignore[arg-type]
+                        _stored(got.tag, time_ns, record)
 
 
 def _stored(tag: bytes, time_ns: int | None, record: object) -> None:
