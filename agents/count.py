@@ -25,16 +25,15 @@ class Tally:
 
     services: dict[str, dict[int, Entry]] = field(default_factory=dict)
 
-    def add(self, origin: Origin, received_at: int, service: str, level: str) -> None:
-        """Count one event."""
+    def levels(self, origin: Origin, received_at: int, service: str) -> dict[str, int]:
+        """Where to count the events of one raw record and service, by level."""
         entries = self.services.get(service)
         if entries is None:
             entries = self.services[service] = {}
         entry = entries.get(origin.offset)
         if entry is None:
             entry = entries[origin.offset] = Entry(origin.offset, origin.append_time, received_at // _MINUTE_MS, {})
-        levels = entry.levels
-        levels[level] = levels.get(level, 0) + 1
+        return entry.levels
 
     def records(self, topic: str, partition: int) -> list[ServiceCounts]:
         """One record a service, its entries in source order."""
@@ -56,7 +55,15 @@ class Tally:
 
 async def count(events: AsyncIterable[Event], *, tally: Tally) -> AsyncIterator[Event]:
     """Every event unchanged, counted by its service and level in `tally`."""
-    add = tally.add
+    origin: Origin | None = None
+    by_service: dict[str, dict[str, int]] = {}  # of this origin: what a record's events share is looked up once
     async for event in events:
-        add(event.origin, event.received_at, event.service or NO_SERVICE, counted_level(event))
+        if event.origin is not origin:
+            origin, by_service = event.origin, {}
+        service = event.service or NO_SERVICE
+        levels = by_service.get(service)
+        if levels is None:
+            levels = by_service[service] = tally.levels(origin, event.received_at, service)
+        level = _COUNTED_AS.get(event.level, OTHER)
+        levels[level] = levels.get(level, 0) + 1
         yield event

@@ -7,7 +7,7 @@ the same in the error rates, in the filter and in the document.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from agents.enrichments.catalogue import Catalogue, add_catalogue, read_catalogue, watched_catalogue
@@ -57,11 +57,16 @@ def add_source(event: Event) -> None:
     origin = event.origin
     event.fields.setdefault("logsync", {})["source"] = origin.source
     if origin.peer:
-        host, _, port = origin.peer.rpartition(":")
-        source: dict[str, Any] = {"ip": host.strip("[]") or origin.peer}
-        if port.isdigit():
-            source["port"] = int(port)
-        event.fields.setdefault("source", source)
+        event.fields.setdefault("source", _address(origin.peer).copy())  # later steps add to it
+
+
+@lru_cache(maxsize=256)  # all events of a record came from one
+def _address(peer: str) -> dict[str, Any]:
+    host, _, port = peer.rpartition(":")
+    address: dict[str, Any] = {"ip": host.strip("[]") or peer}
+    if port.isdigit():
+        address["port"] = int(port)
+    return address
 
 
 def enrichments(catalogue: Catalogue, *, after: Sequence[Enrichment] = ()) -> list[Enrichment]:

@@ -150,6 +150,7 @@ class Processor:
         events = enrich(events, steps=self.steps)
         origin: Origin | None = None
         day_number = -1
+        processed: dict[tuple[str, str], int] = {}
         async for event in events:
             if event.origin is not origin:  # what the events of a record share is found out once
                 origin, keyed = event.origin, event.origin.keyed
@@ -162,12 +163,14 @@ class Processor:
             target = targets.get(dataset)
             if target is None:
                 target = targets[dataset] = alias_name(dataset, day)
-            outcome.processed[service or NO_SERVICE, counted_level(event)] += 1
+            counted = (service or NO_SERVICE, counted_level(event))
+            processed[counted] = processed.get(counted, 0) + 1
             body = document(event, dataset, keep_original=self.keep_original)
             if origin.attempts:
                 outcome.replayed.append((target, keyed, origin.attempts, body))
             else:
                 outcome.documents.append((target, keyed, body))
+        outcome.processed.update(processed)
         return outcome
 
     async def _alone(self, one: Decoded, assignments: Mapping[date, Assignment]) -> Outcome:

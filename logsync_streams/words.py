@@ -43,11 +43,21 @@ def word_spans(text: str) -> list[tuple[str, int, int]]:
 def words_field(text: str) -> str | None:
     """The words of a text joined by spaces for the field beside it, None where `standard` finds the same tokens."""
     if text.isascii():
-        if not _COMPOUND.search(text):
+        if not _is_compound(text):
             return None
         joined = text.encode().translate(_ASCII_WORDS).decode()
         return joined if len(text) <= MAX_WORD_LENGTH or not _LONG_WORD.search(joined) else " ".join(words(text))
     return " ".join(words(text))
+
+
+def _is_compound(text: str) -> bool:
+    """_COMPOUND, without a look at each character of a text that has none of its signs."""
+    if "_" in text:
+        return True
+    signs = "." in text or ":" in text or "," in text or "'" in text or ";" in text  # no loop: a tenth of its cost
+    if not signs and len(text) <= MAX_WORD_LENGTH:
+        return False
+    return _COMPOUND.search(text) is not None
 
 
 _LONG_WORD = re.compile(rf"[^ ]{{{MAX_WORD_LENGTH + 1}}}")

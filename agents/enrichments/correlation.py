@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Sequence
 from typing import Any
 
 from logsync_streams.events import Event
@@ -45,7 +45,6 @@ def _spellings(names: tuple[str, ...]) -> dict[str, str]:
 
 
 _TRACE, _SPAN, _REQUEST = _spellings(_TRACE_NAMES), _spellings(_SPAN_NAMES), _spellings(_REQUEST_NAMES)
-_ALL = frozenset([*_TRACE, *_SPAN, *_REQUEST])
 _RANK = {spelling: rank for rank, spelling in enumerate([*_TRACE, *_SPAN, *_REQUEST])}
 
 
@@ -58,32 +57,30 @@ def add_correlation_id(event: Event) -> None:
     trace = fields.get("trace")
     found: Any = trace.get("id") if isinstance(trace, dict) else None
     labels = fields.get("labels")
-    if labels:
-        named = _ALL.intersection(labels)  # looks each label up; `labels.keys() & _ALL` would walk all the spellings
+    if labels and not found:
+        # There are hundreds of spellings, and in an event one or two: each label is looked up, never each spelling.
+        named = [label for label in labels if label in _RANK]
         if named:
-            if not found:
-                found = _add_trace(fields, labels, named)
-            if not found:
-                found = next(_values(labels, named, _REQUEST), None)
+            if len(named) > 1:
+                named.sort(key=_RANK.__getitem__)  # by trust; the names of traces come first
+            found = (named[0] in _TRACE and _add_trace(fields, labels, named)) or _value(labels, named, _REQUEST)
     fields.setdefault("logsync", {})["correlation_id"] = str(found or event.id)
 
 
-def _by_trust(named: Collection[str], spellings: dict[str, str]) -> list[str]:
-    """Those of these spellings that are there. There are hundreds, and in an event one or two: never walk them all."""
-    there = [spelling for spelling in named if spelling in spellings]
-    return there if len(there) < 2 else sorted(there, key=_RANK.__getitem__)
+def _value(labels: dict[str, Any], named: Sequence[str], spellings: dict[str, str]) -> str | None:
+    """The value of the first of these labels that is one of the spellings and has a value to use."""
+    for spelling in named:
+        if spelling in spellings:
+            value = labels[spelling]
+            if isinstance(value, str) and 0 < len(value) <= _MAX_ID_LENGTH:
+                return value
+    return None
 
 
-def _values(labels: dict[str, Any], named: Collection[str], spellings: dict[str, str]) -> Iterator[str]:
-    """The values of labels with one of these names, the most trusted name first."""
-    for spelling in _by_trust(named, spellings):
-        value = labels[spelling]
-        if isinstance(value, str) and 0 < len(value) <= _MAX_ID_LENGTH:
-            yield value
-
-
-def _add_trace(fields: dict[str, Any], labels: dict[str, Any], named: Collection[str]) -> str | None:
-    for spelling in _by_trust(named, _TRACE):
+def _add_trace(fields: dict[str, Any], labels: dict[str, Any], named: Sequence[str]) -> str | None:
+    for spelling in named:
+        if spelling not in _TRACE:
+            break
         value = labels[spelling]
         if not isinstance(value, str):
             continue
@@ -91,7 +88,7 @@ def _add_trace(fields: dict[str, Any], labels: dict[str, Any], named: Collection
         if ids is None:
             continue
         trace_id, span_id = ids
-        span_id = span_id or next(_values(labels, named, _SPAN), None)
+        span_id = span_id or _value(labels, named, _SPAN)
         fields["trace"] = {"id": trace_id}
         if span_id and "span" not in fields:
             fields["span"] = {"id": span_id}
