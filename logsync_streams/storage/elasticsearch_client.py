@@ -246,7 +246,12 @@ class _CompatibleJson(BulkJson):
 
 
 class _Node(AiohttpHttpNode):
-    """Leaves out the `Warning` headers: 7.17 sends one with every answer, and Python would print each."""
+    """Leaves out the `Warning` headers: 7.17 sends one with every answer, and Python would print each. It logs no
+    requests: the base class makes texts of headers and bodies for each, whether they are wanted or not.
+    """
+
+    def _log_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
 
     async def perform_request(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         response = await super().perform_request(*args, **kwargs)

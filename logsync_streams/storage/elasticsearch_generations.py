@@ -7,7 +7,7 @@ every alias has one index, and then all this costs one request at its first writ
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from urllib.parse import quote
 
 from logsync_streams.storage.api import DUPLICATE, STORED, Document, Outcome, Reaction
@@ -29,20 +29,18 @@ class Generations:
         # target -> (index, id) stored in an index that we had not known as the newest
         self._strays: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
 
-    async def stored_earlier(self, documents: Iterable[Document]) -> set[tuple[str, str]]:
+    async def stored_earlier(self, documents: Sequence[Document]) -> set[tuple[str, str]]:
         """(target, id) of those that an earlier generation holds. Raises Unavailable, TransportError."""
-        ids: dict[str, list[str]] = defaultdict(list)
-        for document in documents:
-            ids[document.target].append(document.id)
         found: set[tuple[str, str]] = set()
-        for target, of_target in ids.items():
+        for target in dict.fromkeys([document.target for document in documents]):
             if target in self._strays:
                 await self._settle(target)
             indices = self._known.get(target)
             if indices is None:
                 indices = await self._learn(target)
             if len(indices) > 1:
-                held = await held_ids(self._connection, indices[:-1], of_target)
+                ids = [document.id for document in documents if document.target == target]
+                held = await held_ids(self._connection, indices[:-1], ids)
                 found.update((target, id) for id in held)
         return found
 

@@ -36,14 +36,17 @@ class ElasticsearchWriter:
         self._generations = Generations(connection)
 
     async def write(self, documents: Sequence[Document]) -> list[Outcome]:
-        outcomes: dict[int, Outcome] = {}
-        for place, document in enumerate(documents):
-            if problem := unfit(document):
-                outcomes[place] = problem
+        outcomes: dict[int, Outcome] = {
+            place: problem for place, document in enumerate(documents) if (problem := unfit(document)) is not None
+        }
         try:
             stored = await self._generations.stored_earlier(
-                document for place, document in enumerate(documents) if place not in outcomes
+                [document for place, document in enumerate(documents) if place not in outcomes]
+                if outcomes
+                else documents
             )
+            if not outcomes and not stored:  # as nearly always
+                return await self._bulk(documents)
             rest = [place for place in range(len(documents)) if place not in outcomes]
             for place in rest:
                 if (documents[place].target, documents[place].id) in stored:
@@ -63,7 +66,7 @@ class ElasticsearchWriter:
     async def close(self) -> None:
         await self._connection.close()
 
-    async def _bulk(self, documents: list[Document]) -> list[Outcome]:
+    async def _bulk(self, documents: Sequence[Document]) -> list[Outcome]:
         body = bulk_body(documents, await self._connection.abilities())
         answer = await self._connection.request("POST", "/_bulk", params={"filter_path": _FILTER}, body=body)
         if answer.status >= 300:
@@ -161,12 +164,12 @@ def with_search_fields(body: bytes, abilities: Abilities) -> bytes:
 
 def unfit(document: Document) -> Outcome | None:
     """A dead letter for what would make Elasticsearch refuse the whole request, or lose the log in no order."""
-    if not document.body.lstrip().startswith(b"{"):
+    _, id, body = document
+    if body[:1] != b"{" and not body.lstrip().startswith(b"{"):
         return Outcome(Reaction.DEAD_LETTER, "document_unreadable", "a JSON object is expected", "mapping")
-    if b'"@timestamp"' not in document.body:
+    if b'"@timestamp"' not in body:
         return Outcome(Reaction.DEAD_LETTER, "document_unreadable", "the document has no @timestamp", "mapping")
-    length = len(document.id)
-    if not 0 < length <= _SURELY_FITS and not 0 < len(document.id.encode(errors="surrogatepass")) <= _MAX_ID_BYTES:
+    if not 0 < len(id) <= _SURELY_FITS and not 0 < len(id.encode(errors="surrogatepass")) <= _MAX_ID_BYTES:
         return Outcome(Reaction.DEAD_LETTER, "id_unfit", f"an id has 1 to {_MAX_ID_BYTES} bytes", "undecodable")
     return None
 

@@ -172,11 +172,13 @@ class IndexStream:
         dead = partial(self._dead, sources)
         documents = await self._not_erased(documents)
         documents = await self._writable(documents, sources, dead)
-        stored = await self._stored_beside(documents, sources, before)
+        # Asked of the records before the documents, of which there are hundreds in each.
+        keyed = any(one.record.keyed for one in taken)
+        stored = await self._stored_beside(documents, sources, before) if keyed else set()
         metrics.duplicates.inc(number - len(sources) + len(stored))
         fresh = [document for document in documents if document.id not in stored] if stored else documents
-        replayed = [document for document in fresh if sources[document.id].attempts]
-        if replayed:
+        if any(one.record.attempts for one in taken):
+            replayed = [document for document in fresh if sources[document.id].attempts]
             # Much poison among replays is to be expected: it must not hold what comes behind them.
             await self._settle(replayed, dead, poison_share=1.0)
             fresh = [document for document in fresh if not sources[document.id].attempts]
