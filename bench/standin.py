@@ -115,7 +115,8 @@ class Standin:
             stats.last = time.monotonic()
         errors = b"false" if plain or all(result is _CREATED for result in results) else b"true"
         items = self._items(results, found, targets, filter_path)
-        return Response(200, _JSON, b'{"took":1,"errors":' + errors + b',"items":[' + b",".join(items) + b"]}")
+        head = b"" if filter_path.startswith("items.") else b'"took":1,"errors":%b,' % errors
+        return Response(200, _JSON, b'{%b"items":[%b]}' % (head, b",".join(items)))
 
     def _items(
         self, results: list[bytes], found: list[bytes], targets: list[bytes], filter_path: str
