@@ -220,6 +220,15 @@ async def test_an_empty_range_offers_to_search_all_time(store, url, page):
     await expect_log(page, "long ago")
 
 
+async def test_a_query_that_finds_nothing_offers_to_leave_it_out(store, url, page):
+    await store.add("something")
+    await open_search(page, url, q="level:errr", live="0")
+    await page.get_by_role("button", name="Leave the query out").click()
+    await expect_log(page, "something")
+
+    assert "" == await page.input_value("#q")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_on_a_phone_nothing_is_wider_than_the_screen(store, url, rates, scheme):
     rates.services = [

@@ -46,7 +46,7 @@ async function searchNow({ push = true } = {}) {
     results.replaceAll(page);
     results.showProblem(null);
     results.showSummary(page.took_ms);
-    results.showEmpty(asked, searchAllTime);
+    results.showEmpty(asked, searchAllTime, searchAnything);
   } catch (error) {
     if (error.name === "AbortError") return; // a newer search took over
     results.clear();
@@ -90,6 +90,11 @@ async function loadMore() {
 
 function searchAllTime() {
   chooseRange("", "");
+  searchNow();
+}
+
+function searchAnything() {
+  $("q").value = "";
   searchNow();
 }
 
@@ -144,7 +149,7 @@ function showWaiting() {
   if (waiting.length && !holds()) {
     if (results.insertNew(waiting.splice(0))) {
       results.showSummary();
-      results.showEmpty(asked, searchAllTime);
+      results.showEmpty(asked, searchAllTime, searchAnything);
     }
   }
   $("arrived").hidden = !waiting.length;
@@ -182,7 +187,7 @@ async function refresh() {
     results.merge(page);
     results.showProblem(null);
     results.showSummary(page.took_ms);
-    results.showEmpty(asked, searchAllTime);
+    results.showEmpty(asked, searchAllTime, searchAnything);
     if (broken) {
       updateCounts();
       return void startLive();

@@ -104,18 +104,21 @@ export function showSummary(tookMs = null) {
   $("more").hidden = cursor === null;
 }
 
-export function showEmpty(asked, searchAllTime) {
+export function showEmpty(asked, searchAllTime, searchAnything) {
   $("empty").hidden = rows.size > 0;
   table.hidden = rows.size === 0;
   if (rows.size > 0) return;
   const title = element("h2", {}, asked.q ? "No log matches" : "No log here yet");
+  const advice = "Words are found whole: write time* for what starts so. Fields compare exactly, capitals included.";
+  const hint = asked.q ? [element("p", {}, advice)] : [];
+  const others = asked.q ? [button("Leave the query out", {}, searchAnything)] : [];
   if (asked.from || asked.to) {
     const label = $("range").selectedOptions[0].textContent.toLowerCase();
     const looked = element("p", {}, `Looked at: ${label}, by the time that a log itself carries.`);
-    $("empty").replaceChildren(title, looked, button("Search all time", {}, searchAllTime));
+    others.unshift(button("Search all time", {}, searchAllTime));
+    $("empty").replaceChildren(title, looked, ...hint, element("p", { className: "actions" }, ...others));
   } else if (asked.q) {
-    const advice = "Words are found whole: write time* for what starts so. Fields compare exactly, capitals included.";
-    $("empty").replaceChildren(title, element("p", {}, advice));
+    $("empty").replaceChildren(title, ...hint, element("p", { className: "actions" }, ...others));
   } else {
     const example = `curl -d '{"service":"auth-service","level":"ERROR","message":"boom"}' http://127.0.0.1:8081/api/logs`;
     $("empty").replaceChildren(title, element("p", {}, "Send one to the collector:"), element("pre", {}, example));
