@@ -30,10 +30,16 @@ def given(parameters: dict[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in parameters.items() if value}
 
 
-def exit_code(url: str, errors: TextIO, act: Callable[[], int]) -> int:
-    """What `act` answers; FAILED, with what went wrong on `errors`, when the server is away or refuses."""
+def exit_code(url: str, errors: TextIO, act: Callable[[], int], nothing: str = "no log was found") -> int:
+    """What `act` answers; FAILED, with what went wrong on `errors`, when the server is away or refuses.
+
+    nothing: said on `errors` for NOTHING_FOUND, if that is a terminal: a person would wonder at the silence.
+    """
     try:
-        return act()
+        code = act()
+        if code == NOTHING_FOUND and errors.isatty():
+            errors.write(f"logsync: {nothing}\n")
+        return code
     except BrokenPipeError:
         stop_printing()
         return FOUND

@@ -7,7 +7,7 @@ from typing import TextIO
 from urllib.parse import quote
 
 from logsync_streams.cli.asking import FOUND, NOTHING_FOUND, body_of, client, exit_code
-from logsync_streams.cli.printing import Printer
+from logsync_streams.cli.printing import Printer, escape
 
 
 def context(
@@ -43,4 +43,4 @@ def context(
         printer.flush()
         return FOUND
 
-    return exit_code(url, errors or sys.stderr, act)
+    return exit_code(url, errors or sys.stderr, act, f"there is no log with the id {escape(id)!r}")

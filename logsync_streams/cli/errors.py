@@ -41,7 +41,7 @@ def errors(
         output.flush()
         return FOUND if any(counts.get("errors") for _, counts in rows) else NOTHING_FOUND
 
-    return exit_code(url, errors or sys.stderr, act)
+    return exit_code(url, errors or sys.stderr, act, f"no error was counted in the last {window}")
 
 
 def _table(rows: list[tuple[str, dict[str, Any]]], window: str) -> Table:

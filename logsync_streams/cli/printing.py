@@ -23,6 +23,7 @@ _STYLES = {
     "fatal": "bold magenta",
 }
 _PRINTABLE_ASCII = re.compile(r"[ -~]*")
+_INDENT = "\n    "
 _JOINERS = "\u200c\u200d"  # they shape letters and emoji and do nothing else
 
 
@@ -34,11 +35,14 @@ class Printer:
         self._console = Console(file=output, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def log(self, hit: dict[str, Any], *, marked: bool = False) -> None:
-        """One log: the stored document as JSON, or time, level, service and message. marked: the one that is meant."""
+        """One log: the stored document as JSON, or time, level, service and message. marked: the one that is meant.
+
+        On a terminal a message has its lines, elsewhere each log is one line.
+        """
         if self._as_json:
             self._output.write(json_line(hit) + "\n")
             return
-        text = line(hit)
+        text = line(hit, lines=self._console.is_terminal)
         if marked:
             text = Text.assemble(("> ", "bold"), text)
         with self._console.capture() as printed:  # rich itself would end the process with 1 on a broken pipe
@@ -54,8 +58,12 @@ def stop_printing() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def line(hit: dict[str, Any]) -> Text:
-    """Time, level, service and message of a log as one line that is safe to print."""
+def line(hit: dict[str, Any], *, lines: bool = False) -> Text:
+    """Time, level, service and message of a log as one line that is safe to print.
+
+    lines: the further lines of a message, a stack trace for one, stand below it. They are indented, so that none of
+    them can be taken for a log of its own.
+    """
     level = str((hit.get("log") or {}).get("level") or "-")
     service = str((hit.get("service") or {}).get("name") or "-")
     message = hit.get("message")
@@ -69,8 +77,15 @@ def line(hit: dict[str, Any]) -> Text:
         " ",
         (escape(service), "bold"),
         " ",
-        (escape(str(message)), style if level in ("error", "critical", "fatal") else ""),
+        (_message(str(message), lines), style if level in ("error", "critical", "fatal") else ""),
     )
+
+
+def _message(text: str, lines: bool) -> str:
+    if not lines:
+        return escape(text)
+    shown = text.rstrip("\n").replace("\r\n", "\n").expandtabs(4)
+    return _INDENT.join(map(escape, shown.split("\n")))
 
 
 def json_line(hit: dict[str, Any]) -> str:

@@ -46,10 +46,9 @@ class Served:
 
     async def run(self, command: Callable[..., int], *parameters: Any, **options: Any) -> tuple[int, str, str]:
         """The exit code, what was printed, and what was said of it."""
-        output, said = io.StringIO(), io.StringIO()
-        options = {"output": output, "errors": said, **options}
+        options = {"output": io.StringIO(), "errors": io.StringIO(), **options}
         code = await asyncio.to_thread(command, *parameters, self.url, **options)
-        return code, options["output"].getvalue(), said.getvalue()
+        return code, options["output"].getvalue(), options["errors"].getvalue()
 
 
 @pytest.fixture
@@ -185,11 +184,22 @@ async def test_error_rates_are_a_table_with_the_worst_first(served):
     assert NOTHING_FOUND == (await served.run(errors.errors, window="1h"))[0]
 
 
-async def test_colours_only_on_a_terminal_and_not_with_no_color(served, monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
+
+async def test_that_nothing_was_found_is_said_to_a_person_and_not_to_a_script(served):
+    said = [
+        (await served.run(command, *arguments, errors=where()))[2]
+        for where in (Terminal, io.StringIO)
+        for command, *arguments in ((tail.tail, "nowhere"), (context.context, "nope"))
+    ]
+
+    assert ["logsync: no log was found\n", "logsync: there is no log with the id 'nope'\n", "", ""] == said
+
+
+async def test_colours_only_on_a_terminal_and_not_with_no_color(served, monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     coloured = (await served.run(tail.tail, "", output=Terminal()))[1]

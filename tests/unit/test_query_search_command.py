@@ -155,6 +155,15 @@ def test_what_steers_a_terminal_is_printed_by_its_number(text, expected):
     assert expected == escape(text)
 
 
+def test_on_a_terminal_the_lines_of_a_message_stand_indented_below_each_other():
+    message = "boom\r\n\tat Main.java:1\x1b[2J\n2026-11-25T00:00:00Z error forged\n"
+    hit = {"@timestamp": "t", "log": {"level": "error"}, "service": {"name": "a"}, "message": message}
+    below = ["t error    a boom", "        at Main.java:1\\x1b[2J", "    2026-11-25T00:00:00Z error forged"]
+
+    assert below == line(hit, lines=True).plain.split("\n")
+    assert 1 == len(line(hit).plain.splitlines())
+
+
 def test_every_field_of_a_line_is_escaped_also_in_colour():
     evil = "\x1b[2J\u202e"
     hit = {"@timestamp": evil, "log": {"level": evil}, "service": {"name": evil}, "message": evil}
