@@ -177,17 +177,12 @@ class Indexer:
         permit = await self.window.enter()
         overloaded = True  # an answer that never came
         try:
-<<<<<<< Updated upstream
             erased = await self.erased([document.id for document in part])
             fresh = [document for document in part if document.id not in erased] if erased else part
             outcomes = await self.writer.write(fresh) if fresh else []
-            overloaded = any(one.reaction is Reaction.RETRY and one.reason != WRITE_BLOCKED for one in outcomes)
-=======
-            outcomes = await self.writer.write(part)
-            overloaded = outcomes.count(STORED) < len(part) and any(
+            overloaded = outcomes.count(STORED) < len(fresh) and any(
                 one.reaction is Reaction.RETRY and one.reason != WRITE_BLOCKED for one in outcomes
             )
->>>>>>> Stashed changes
         finally:
             self.window.leave(permit, overloaded=overloaded)
         if not erased:
