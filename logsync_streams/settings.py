@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -118,6 +119,9 @@ class CollectorSettings(_Group):
     tls_client_ca_file: Path | None = Field(
         None, description="CA (PEM) of the senders: when set, only senders with a certificate of it are let in"
     )
+    syslog_time_zone: str = Field(
+        "UTC", description="zone (as Europe/Berlin) of syslog times that have none, as those of RFC 3164"
+    )
     udp_receive_buffer_bytes: int = Field(4 * 1024 * 1024, ge=65536, description="SO_RCVBUF asked for")
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024, description="a request's body, as sent and decompressed")
     max_event_bytes: int = Field(
@@ -166,6 +170,15 @@ class CollectorSettings(_Group):
         "go on with the event before",
     )
     status_file: Path | None = Field(None, description="file that gets the final /status (JSON) at stop")
+
+    @field_validator("syslog_time_zone")
+    @classmethod
+    def _is_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+            raise ValueError("a time zone's name, as Europe/Berlin, is expected that this machine knows") from error
+        return name
 
     @field_validator("multiline_start")
     @classmethod

@@ -160,7 +160,9 @@ def _long_array(body: bytes, bounds: _Bounds) -> Framed:
         line, byte, reason = position(error, element)
         raise malformed(*_place(body, place, line, byte), reason) from error
     except NoArray as error:
-        raise malformed(*_place(body, error.at), "an element, a comma or the array's end is expected") from error
+        raise malformed(
+            *_place(body, error.at), "an element of reasonable length, a comma or the array's end is expected"
+        ) from error
     return framed
 
 

@@ -27,9 +27,14 @@ _AFTER = re.compile(_SPACE + rb"([,\]])")
 _SPACED = re.compile(_SPACE)
 _EMPTY = re.compile(_SPACE + rb"\[" + _SPACE + rb"\]" + _SPACE)
 _OPENING = re.compile(_STRING + rb'|[{\[]|"', re.DOTALL)
-_BRACKET = re.compile(_STRING + rb'|[{}\[\]]|"', re.DOTALL)  # a string is passed over: the braces in it do not count
+# Bracket by bracket; strings and what holds no other brackets are passed over, some at a step.
+_ATOM = rb'[^"{}\[\]]++|' + _STRING
+_BRACKET = re.compile(
+    b"(?:" + _ATOM + rb"|[{\[](?:" + _ATOM + rb"){0,200}+[}\]]){1,200}+" + rb'|([{}\[\]])|"', re.DOTALL
+)
 # A match is one step that nobody can interrupt; what does not end within so much is gone through bracket by bracket.
 _STEP_BYTES = 64 * 1024
+_LONGEST_BYTES = 2 * 1024 * 1024  # no event is nearly as long: where a longer one ends is not looked for
 _DEEPEST = 1024  # deeper is read by no JSON reader that we know
 
 
@@ -90,18 +95,22 @@ def elements(body: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _value_end(body: bytes, begin: int) -> int:
-    """Where the object or array ends that begins there, -1 when it does not."""
+    """Where the object or array ends that begins there, -1 when it does not within reason."""
     shallow = _VALUE.match(body, begin, begin + _STEP_BYTES)
     if shallow is not None:
         return shallow.end()
     depth = 0
     for token in _BRACKET.finditer(body, begin):
-        sign = body[token.start()]
-        if sign in b"{[":
-            depth += 1
-            if depth > _DEEPEST:
+        sign = token[1]
+        if sign is None:
+            if token.end() - begin > _LONGEST_BYTES:
                 return -1
-        elif sign in b"}]":
+            continue
+        if sign in (b"{", b"["):
+            depth += 1
+            if depth > _DEEPEST or token.end() - begin > _LONGEST_BYTES:
+                return -1
+        else:
             depth -= 1
             if depth == 0:
                 return token.end()

@@ -70,7 +70,7 @@ class PackedReader:
             return Unread(begin, end, f"not msgpack: {error or type(error).__name__}")
 
     def values(self, longest: int) -> Iterator[tuple[Any, int, int]]:
-        """All that are left, each with where it begins and ends. Of bytes that cannot be read the rest is the last value,
+        """All that are left, each with where it begins and ends. Of bytes that cannot be read the rest is the last,
         Unread.
         """
         while not self.at_end:

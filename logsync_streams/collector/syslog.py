@@ -17,6 +17,7 @@ from logsync_streams import metrics
 from logsync_streams.collector.multiline import Joiner, syslog_head
 from logsync_streams.collector.publisher import Publisher, Sender
 from logsync_streams.errors import Unavailable
+from logsync_streams.parsing import in_zone
 from logsync_streams.settings import CollectorSettings
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,7 @@ class SyslogUdp(asyncio.DatagramProtocol):
         self._full = metrics.dropped.labels("collector", "waiting_bytes")
         self._empty = metrics.dropped.labels("collector", "empty")
         self._truncated = metrics.truncated.labels(SOURCE)
+        self._format = in_zone(FORMAT, settings.syslog_time_zone)
         self._max_bytes = settings.max_event_bytes
         self._wait = settings.multiline_wait_ms / 1000
         self._joiner: Joiner[Key] = Joiner(
@@ -60,7 +62,7 @@ class SyslogUdp(asyncio.DatagramProtocol):
         if sender is None:
             if len(self._senders) >= 10_000:
                 self._senders.clear()
-            sender = self._senders[addr[0]] = Sender(SOURCE, FORMAT, addr[0])
+            sender = self._senders[addr[0]] = Sender(SOURCE, self._format, addr[0])
         if not self._wait:
             self._offer(sender, data)
             return

@@ -23,6 +23,7 @@ from logsync_streams.collector.publisher import Publisher, Sender
 from logsync_streams.collector.syslog import FORMAT
 from logsync_streams.collector.syslog_framing import SyslogFramer
 from logsync_streams.errors import Unavailable
+from logsync_streams.parsing import in_zone
 from logsync_streams.settings import CollectorSettings
 
 log = structlog.get_logger(__name__)
@@ -48,7 +49,7 @@ class SyslogConnection(asyncio.Protocol):
             on_joined=metrics.joined.labels(door.source).inc,
         )
         self._out: deque[bytes] = deque()  # what is to be offered; reading stops while something is left in it
-        self._sender = Sender(door.source, FORMAT, "")
+        self._sender = Sender(door.source, in_zone(FORMAT, settings.syslog_time_zone), "")
         self._transport: asyncio.Transport | None = None
         self._expiry: asyncio.TimerHandle | None = None
         self._again: asyncio.TimerHandle | None = None
@@ -61,7 +62,7 @@ class SyslogConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         address = peer[0] if peer else ""
-        self._sender = Sender(self._door.source, FORMAT, address)
+        self._sender = self._sender._replace(peer=address)
         if not self._door.limits.connections.enter(self._door.source, address):
             self._transport.abort()
             return

@@ -3,7 +3,7 @@
 Taken as well, and marked with a tag: a priority over 191 or none (`bad_priority`, `no_priority`: user.notice, as RFC
 3164 has it), structured data that is none (`malformed`: it stays in the message). Times: with or without a year, a
 fraction or a zone, Cisco's clock marks and sequence numbers, RFC 3339 in an RFC 3164 head, seconds since 1970. A
-priority alone is enough. A time without a zone is UTC.
+priority alone is enough. A time without a zone is in the zone that the door's setting names, else UTC.
 
 Everything else, any bytes at all, becomes `{"message": text, "tags": ["unparsed"]}` without `log.syslog`: it is
 stored and can be searched. Bytes and NULs: see `text.decode_text`.
@@ -12,12 +12,13 @@ stored and can be searched. Bytes and NULs: see `text.decode_text`.
 from __future__ import annotations
 
 import re
+from datetime import UTC, tzinfo
 from typing import Any
 
 from logsync_streams.events import Fields, canonical_level
 from logsync_streams.parsing.labels import Labels
 from logsync_streams.parsing.text import decode_text
-from logsync_streams.parsing.times import bsd_time_ms, epoch_ms
+from logsync_streams.parsing.times import bsd_time_ms, epoch_ms, local_epoch_ms
 
 FACILITIES = (
     "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
@@ -69,13 +70,13 @@ _MNEMONIC = re.compile(
 _DEFAULT_PRIORITY = 13  # RFC 3164 section 4.3.3: user.notice
 
 
-def parse(data: bytes, received_at: int) -> Fields:
+def parse(data: bytes, received_at: int, zone: tzinfo = UTC) -> Fields:
     """The fields of one message as it came from the wire; raises nothing.
 
-    received_at (epoch ms) gives an RFC 3164 time its year.
+    received_at (epoch ms) gives an RFC 3164 time its year; zone: of times that have none.
     """
     text = decode_text(data).removeprefix(_BOM)
-    fields = _rfc5424(text) or _like_5424(text) or _rfc3164(text, received_at)
+    fields = _rfc5424(text) or _like_5424(text, zone) or _rfc3164(text, received_at, zone)
     return fields if fields is not None else {"message": text, "tags": ["unparsed"]}
 
 
@@ -106,12 +107,12 @@ def _rfc5424(text: str) -> Fields | None:
     return fields
 
 
-def _like_5424(text: str) -> Fields | None:
+def _like_5424(text: str, zone: tzinfo) -> Fields | None:
     head = _LIKE_5424.match(text)
     if head is None:
         return None
     number, version, timestamp, hostname = head.groups()
-    time = None if timestamp == "-" else epoch_ms(timestamp)
+    time = None if timestamp == "-" else local_epoch_ms(timestamp, zone)
     if time is None and timestamp != "-":
         return None
     syslog, tags = _any_priority(number)
@@ -144,10 +145,10 @@ def _like_5424(text: str) -> Fields | None:
     return fields
 
 
-def _rfc3164(text: str, received_at: int) -> Fields | None:
+def _rfc3164(text: str, received_at: int, zone: tzinfo) -> Fields | None:
     head = _PRIORITY.match(text)
     position = head.end() if head is not None else 0
-    time, at, cisco_host = _time(text, position, received_at)
+    time, at, cisco_host = _time(text, position, received_at, zone)
     if head is None and (time is None or cisco_host is not None):
         return None
     syslog, tags = _any_priority(head[1] if head is not None else None)
@@ -162,7 +163,7 @@ def _rfc3164(text: str, received_at: int) -> Fields | None:
     return fields
 
 
-def _time(text: str, position: int, received_at: int) -> tuple[int | None, int, str | None]:
+def _time(text: str, position: int, received_at: int, zone: tzinfo) -> tuple[int | None, int, str | None]:
     """(epoch ms, where it ends, the host that Cisco wrote before it, "" for none and None where it is not Cisco's)."""
     cisco_host: str | None = None
     found = _TIME.match(text, position)
@@ -176,8 +177,8 @@ def _time(text: str, position: int, received_at: int) -> tuple[int | None, int, 
             return None, position, None
     year, month, day, year_after, hour, minute, second, fraction, rfc3339 = found.groups()
     if rfc3339:
-        return epoch_ms(rfc3339.replace(",", ".")), found.end(), cisco_host
-    time = bsd_time_ms(month, day, hour, minute, second, received_at, year or year_after)
+        return local_epoch_ms(rfc3339.replace(",", "."), zone), found.end(), cisco_host
+    time = bsd_time_ms(month, day, hour, minute, second, received_at, year or year_after, zone)
     if time is not None and fraction:
         time += int(fraction[:3].ljust(3, "0"))
     return time, found.end(), cisco_host

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import ciso8601
@@ -25,6 +25,18 @@ _MONTHS = {
 }
 
 
+def local_epoch_ms(text: str, zone: tzinfo) -> int | None:
+    """`epoch_ms` of a text; without a zone of its own it is in `zone`."""
+    try:
+        at = _parse_iso8601(text)
+    except ValueError:
+        return epoch_ms(text)
+    try:
+        return _from_datetime(at if at.tzinfo is not None else at.replace(tzinfo=zone))
+    except OverflowError:
+        return None
+
+
 def epoch_ms(value: Any) -> int | None:
     """A timestamp field -> epoch milliseconds, None when it is no time.
 
@@ -42,12 +54,20 @@ def epoch_ms(value: Any) -> int | None:
 
 
 def bsd_time_ms(
-    month: str, day: str, hour: str, minute: str, second: str, received_at: int, year: str | None = None
+    month: str,
+    day: str,
+    hour: str,
+    minute: str,
+    second: str,
+    received_at: int,
+    year: str | None = None,
+    zone: tzinfo = UTC,
 ) -> int | None:
     """An RFC 3164 time -> epoch milliseconds; None when there is no such day or time.
 
-    It has no zone and is taken as UTC. It mostly has no year and is then taken to be in the one that puts it nearest to
-    `received_at` (epoch ms): on New Year's Day a time of December is of the year before.
+    It has no zone of its own and is in `zone`; the hour that comes twice in autumn is the first. It mostly has no year
+    and is then taken to be in the one that puts it nearest to `received_at` (epoch ms): on New Year's Day a time of
+    December is of the year before.
     """
     number = _MONTHS.get(month.lower())
     if number is None:
@@ -59,10 +79,10 @@ def bsd_time_ms(
     nearest: int | None = None
     for guess in (received_year, received_year - 1, received_year + 1) if year is None else (int(year),):
         try:
-            at = datetime(guess, number, int(day), int(hour), int(minute), min(int(second), 59), tzinfo=UTC)
-        except ValueError:
+            at = datetime(guess, number, int(day), int(hour), int(minute), min(int(second), 59), tzinfo=zone)
+            milliseconds = (at - _EPOCH) // _MILLISECOND
+        except (ValueError, OverflowError):
             continue  # 29 February exists in some of the years only
-        milliseconds = (at - _EPOCH) // _MILLISECOND
         if nearest is None or abs(milliseconds - received_at) < abs(nearest - received_at):
             nearest = milliseconds
     return nearest

@@ -69,10 +69,18 @@ class Child:
     @property
     def rss_mib(self) -> float:
         """Memory that is resident now; 0 when it has ended."""
+        return self._memory_mib("VmRSS:")
+
+    @property
+    def peak_rss_mib(self) -> float:
+        """The most memory that was ever resident; 0 when it has ended."""
+        return self._memory_mib("VmHWM:")
+
+    def _memory_mib(self, what: str) -> float:
         if not self.alive:
             return 0.0
         lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
-        return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)
+        return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(what)), 0.0)
 
     def wait(self, within_seconds: float) -> int:
         """Its exit code, once it has ended by itself."""
@@ -136,6 +144,12 @@ class Pipeline:
     def query(self) -> Child:
         command = [sys.executable, "-m", "logsync_streams.cli", "query"]
         return self._start("query", command, f"http://127.0.0.1:{self.query_port}", {})
+
+    def retention(self, metrics_port: int) -> Child:
+        """`logsync retention serve`; it answers once it shows metrics."""
+        command = [sys.executable, "-m", "logsync_streams.cli", "retention", "serve"]
+        port = {"LOGSYNC_RETENTION__METRICS_PORT": str(metrics_port)}
+        return self._start("retention", command, f"http://127.0.0.1:{metrics_port}", port)
 
     def create_topics(self) -> None:
         command = [sys.executable, "-m", "logsync_streams.cli", "topics", "create"]

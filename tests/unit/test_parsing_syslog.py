@@ -1,9 +1,15 @@
 import pytest
+from pydantic import ValidationError
 
+from logsync_streams.collector.publisher import MemoryPublisher
+from logsync_streams.collector.syslog import SyslogUdp
 from logsync_streams.events import iso_time
+from logsync_streams.parsing import PARSERS, in_zone
 from logsync_streams.parsing.syslog import parse
 from logsync_streams.parsing.text import decode_text
 from logsync_streams.parsing.text import parse as parse_text
+from logsync_streams.parsing.times import epoch_ms
+from logsync_streams.settings import CollectorSettings
 
 NEW_YEAR = 1_704_067_230_000  # 2024-01-01T00:00:30Z
 
@@ -162,3 +168,49 @@ def test_a_name_that_comes_again_in_an_element_is_a_list():
 def test_bytes_that_are_not_utf8_are_latin1_and_nuls_are_shown():
     assert "caf\xe9 \ufffd end" == decode_text(b"caf\xe9 \0 end\0\r\n")
     assert {"message": "caf\xe9"} == parse_text("caf\xe9\n".encode(), NEW_YEAR)
+
+
+@pytest.mark.parametrize(
+    ("zone", "received", "written", "time"),
+    [
+        ("Europe/Berlin", "2024-05-01T10:00:05Z", b"<13>May  1 12:00:00 h a: x", "2024-05-01T10:00:00Z"),
+        ("Europe/Berlin", "2024-01-15T11:00:05Z", b"<13>Jan 15 12:00:00 h a: x", "2024-01-15T11:00:00Z"),
+        # New Year is not at the same moment everywhere.
+        ("Asia/Tokyo", "2023-12-31T15:00:30Z", b"<13>Jan  1 00:00:00 h a: x", "2023-12-31T15:00:00Z"),
+        ("Asia/Tokyo", "2023-12-31T15:00:30Z", b"<13>Dec 31 23:59:59 h a: x", "2023-12-31T14:59:59Z"),
+        ("America/Los_Angeles", "2024-01-01T07:59:59Z", b"<13>Dec 31 23:59:58 h a: x", "2024-01-01T07:59:58Z"),
+        ("America/Los_Angeles", "2024-01-01T08:00:01Z", b"<13>Jan  1 00:00:00 h a: x", "2024-01-01T08:00:00Z"),
+        ("Europe/Berlin", "2024-02-29T12:00:00Z", b"<13>Feb 29 13:00:00 h a: x", "2024-02-29T12:00:00Z"),
+        # A zone of its own wins; RFC 3339 without one, and a year, are in the door's zone, too.
+        ("Europe/Berlin", "2024-05-01T10:00:05Z", b"<13>2024-05-01T12:00:00Z h a: x", "2024-05-01T12:00:00Z"),
+        ("Europe/Berlin", "2024-05-01T10:00:05Z", b"<13>2024-05-01T12:00:00 h a: x", "2024-05-01T10:00:00Z"),
+        ("Europe/Berlin", "2024-05-01T10:00:05Z", b"<13>1 2024-05-01T12:00:00 h a - - - x", "2024-05-01T10:00:00Z"),
+        ("Europe/Berlin", "2024-05-01T10:00:05Z", b"<13>2024 May  1 12:00:00 h a: x", "2024-05-01T10:00:00Z"),
+    ],
+)
+def test_a_time_without_a_zone_is_in_the_zone_of_its_door(zone, received, written, time):
+    fields = PARSERS[in_zone("syslog", zone)](written, epoch_ms(received))
+
+    assert epoch_ms(time) == fields["@timestamp"]
+
+
+def test_a_zone_that_the_worker_does_not_know_costs_no_log_and_shows():
+    fields = PARSERS["syslog@Mars/Olympus"](b"<13>May  1 12:00:00 h a: x", epoch_ms("2024-05-01T12:00:05Z"))
+
+    assert ("x", epoch_ms("2024-05-01T12:00:00Z"), ["unknown_time_zone"]) == (
+        fields["message"],
+        fields["@timestamp"],
+        fields["tags"],
+    )
+    assert PARSERS.get("json@Europe/Berlin") is None
+
+
+def test_a_door_says_which_zone_its_times_are_in_and_refuses_one_that_is_none():
+    published = MemoryPublisher(lambda: 0)
+    SyslogUdp(published, CollectorSettings(syslog_time_zone="Europe/Berlin", multiline_wait_ms=0)).datagram_received(
+        b"<13>x", ("192.0.2.1", 514)
+    )
+    with pytest.raises(ValidationError, match="Europe/Berlin, is expected"):
+        CollectorSettings(syslog_time_zone="Mars/Olympus")
+
+    assert ["syslog@Europe/Berlin"] == [envelope.format for envelope in published.envelopes]
