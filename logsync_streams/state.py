@@ -2,7 +2,7 @@
 
 Keys are `<kind>/<name>`, values JSON. It holds what must be decided once: the dataset assignment in force on a day,
 tombstones of dropped days, erased ids. The first value written for a key stands: two workers that decide the same
-thing at the same moment agree on whichever came first.
+thing at the same moment agree on whichever came first. What is of no use any more is forgotten.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +33,10 @@ class StateLog(Protocol):
         """Write the value unless the key has one; the value in force is returned, durable. Raises Unavailable."""
         ...
 
+    async def forget(self, keys: Iterable[str]) -> None:
+        """Remove these keys; one that is decided afterwards is new. Raises Unavailable."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -44,9 +48,18 @@ class FileState:
 
     def _locked(self, act: Callable[[Any], bytes | dict[str, bytes]]) -> Any:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            return act(file)
+        while True:
+            with self._path.open("a+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if self._is_the_file(file):
+                    return act(file)
+
+    def _is_the_file(self, file: Any) -> bool:
+        """Whether it still has the name: `forget` puts another in its place."""
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self._path.stat())
+        except FileNotFoundError:
+            return False
 
     @staticmethod
     def _read(file: Any) -> dict[str, bytes]:
@@ -75,6 +88,25 @@ class FileState:
             return value
 
         return await asyncio.to_thread(self._locked, act)
+
+    async def forget(self, keys: Iterable[str]) -> None:
+        gone = set(keys)
+
+        def act(file: Any) -> bytes:
+            found = self._read(file)
+            if gone.isdisjoint(found):
+                return b""
+            new = self._path.with_name(f"{self._path.name}.new")
+            with new.open("wb") as without:
+                for key, value in found.items():
+                    if key not in gone:
+                        without.write(orjson.dumps({"key": key, "value": value.decode()}) + b"\n")
+                without.flush()
+                os.fsync(without.fileno())
+            new.replace(self._path)
+            return b""
+
+        await asyncio.to_thread(self._locked, act)
 
     async def close(self) -> None:
         return None
@@ -112,15 +144,18 @@ class KafkaState:
                     for record in records:
                         if record.key and record.value:
                             found.setdefault(record.key.decode(), record.value)
+                        elif record.key:
+                            found.pop(record.key.decode(), None)
             return found
         finally:
             await consumer.stop()
 
-    async def _write(self, key: str, value: bytes) -> None:
+    async def _write(self, entries: Iterable[tuple[str, bytes | None]]) -> None:
         producer = aiokafka.AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all")
         try:
             await producer.start()
-            await producer.send_and_wait(topics.STATE, value, key=key.encode(), partition=0)
+            sent = [await producer.send(topics.STATE, value, key=key.encode(), partition=0) for key, value in entries]
+            await asyncio.gather(*sent)
         except KafkaError as error:
             raise self._away(error) from error
         finally:
@@ -130,11 +165,14 @@ class KafkaState:
         found = (await self.read()).get(key)
         if found is not None:
             return found
-        await self._write(key, value)
+        await self._write([(key, value)])
         winner = (await self.read())[key]
         if winner != value:
-            await self._write(key, winner)
+            await self._write([(key, winner)])
         return winner
+
+    async def forget(self, keys: Iterable[str]) -> None:
+        await self._write((key, None) for key in sorted(set(keys)))
 
     async def close(self) -> None:
         return None

@@ -77,7 +77,8 @@ class Changed(LogSyncError):
 class Archiver:
     """Looks, archives and drops. objects(bucket) opens a bucket; now: epoch ms; work: a folder for parts under way.
 
-    step(name) is called after each of STEPS, progress(documents) while exporting.
+    step(name) is called after each of STEPS, progress(documents) while exporting. proceed() is called between pages and
+    before each thing that cannot be taken back; it raises when this process may not, or is not to, go on.
     """
 
     admin: IndexAdmin
@@ -90,6 +91,7 @@ class Archiver:
     grace_ms: int
     step: Callable[[str], None] = lambda _: None
     progress: Callable[[int], None] = lambda _: None
+    proceed: Callable[[], None] = lambda: None
     _buckets: dict[str, Objects] = field(default_factory=dict)
 
     # --------------------------------------------------------------------------------------------------------- looking
@@ -169,6 +171,7 @@ class Archiver:
         self.step("planned")
         manifests = []
         for facts in entry.indices:
+            self.proceed()
             await self.admin.block_writes(str(facts.info.name))
             self.step("write-blocked")
             await self.admin.refresh()  # what was acknowledged a moment before the block belongs to it
@@ -202,6 +205,7 @@ class Archiver:
                 size = sum(len(stored.body) for stored in page)
                 limit = max(1, min(_MOST_PAGE, limit * 4, _PAGE_BYTES * len(page) // max(size, 1)))
                 self.progress(len(page))
+                self.proceed()
             self.step("exported")
             for one, writer in writers.items():
                 if (last := writer.finish()) is not None:
@@ -226,6 +230,7 @@ class Archiver:
                 parts=tuple(parts[one]),
             )
             await self._recount(facts.info, total)
+            self.proceed()
             manifests.append(await self._commit(one, facts.info, manifest, policy_of_destination[one]))
             self.step("manifest")
         await self._recount(facts.info, total)
@@ -279,6 +284,7 @@ class Archiver:
         Raises Changed when it is not to be dropped any more, ArchiveDamaged or ObjectMissing when an archive is not
         whole: nothing was dropped then. Unavailable, ConfigurationError.
         """
+        self.proceed()
         for facts in entry.indices:
             await self.admin.block_writes(str(facts.info.name))
         fresh = next(iter((await self.plan(holds, entry.alias)).entries), None)
@@ -294,6 +300,7 @@ class Archiver:
                 whole = manifest.documents == manifest.index_documents
                 if whole and first and manifest.parts and first[0].id != manifest.parts[0].first_id:
                     raise ArchiveDamaged(f"{facts.info.name}: the archive of this name is of another index")
+        self.proceed()
         if not fresh.restored:
             archives = [
                 (goes_to.bucket, folder(goes_to.prefix, facts.info.name))
@@ -309,6 +316,7 @@ class Archiver:
             await self.state.decide(tombstone_key(entry.alias), orjson.dumps(content))
         self.step("tombstone")
         for facts in fresh.indices:
+            self.proceed()
             await self.admin.drop(str(facts.info.name))
         self.step("dropped")
         return fresh.documents

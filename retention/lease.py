@@ -1,13 +1,15 @@
 """One at a time: whoever archives, prunes or erases holds the lease, so that two never work at once.
 
-A chain of keys in `logs-state`, of which the first value written stands: who writes `lease/<n+1>` first, has it. Each
-says until when it holds; a process that was killed is waited for no longer than that.
+A chain of keys in `logs-state`, of which the first value written stands: who writes `retention-lease/<n+1>` first, has
+it. Each says until when it holds; a process that was killed is waited for no longer than that. Only the last key is of
+use: those before it are forgotten.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,13 +21,13 @@ import orjson
 from logsync_streams.errors import Unavailable
 from logsync_streams.state import StateLog
 
-HELD_MS = 600_000
-_RENEW_SECONDS = 120.0
+HELD_SECONDS = 600.0
+_RENEWALS = 5  # within the time that it holds
 _PREFIX = "retention-lease/"
 
 
 class LeaseTaken(Unavailable):
-    """Come back later: another process is at it."""
+    """Come back later: another process is at it. retry_after_seconds: when its lease ends, should it have died."""
 
 
 class LeaseLost(Unavailable):
@@ -35,22 +37,25 @@ class LeaseLost(Unavailable):
 class Lease:
     """Held while it is open. `check` says whether it still is, before each step that cannot be taken back."""
 
-    def __init__(self, state: StateLog, now: Callable[[], int]) -> None:
-        self._state, self._now = state, now
+    def __init__(self, state: StateLog, now: Callable[[], int], held_seconds: float = HELD_SECONDS) -> None:
+        self._state, self._now, self._held_ms = state, now, round(held_seconds * 1000)
         self._holder = f"{socket.gethostname()}/{getpid()}/{id(self)}"
         self._number = self._until = 0
 
     async def take(self) -> None:
         """Raises LeaseTaken, Unavailable."""
-        number, held = await self._last()
+        number, held = _last(await self._state.read())
         if held and held["until"] > self._now():
             left = (held["until"] - self._now()) / 1000
-            raise LeaseTaken(f"{held['holder']} is at it; should it have died, its lease ends in {left:.0f} s")
-        await self._write(number + 1, HELD_MS)
+            raise LeaseTaken(
+                f"{held['holder']} is at it; should it have died, its lease ends in {left:.0f} s",
+                retry_after_seconds=max(1, math.ceil(left)),
+            )
+        await self._write(number + 1, self._held_ms)
 
     async def renew(self) -> None:
         """Raises LeaseTaken when another has it."""
-        await self._write(self._number + 1, HELD_MS)
+        await self._write(self._number + 1, self._held_ms)
 
     async def give_back(self) -> None:
         """The next one need not wait."""
@@ -61,30 +66,40 @@ class Lease:
         if self._now() > self._until:
             raise LeaseLost("the lease of the retention has run out; the next run goes on from here")
 
-    async def _last(self) -> tuple[int, dict[str, Any] | None]:
-        found = await self._state.read()
-        numbers = [int(key.removeprefix(_PREFIX)) for key in found if key.startswith(_PREFIX)]
-        if not numbers:
-            return 0, None
-        return max(numbers), orjson.loads(found[f"{_PREFIX}{max(numbers)}"])
-
     async def _write(self, number: int, milliseconds: int) -> None:
         until = self._now() + milliseconds
         mine = orjson.dumps({"holder": self._holder, "until": until})
-        if await self._state.decide(f"{_PREFIX}{number}", mine) != mine:
+        won = await self._state.decide(f"{_PREFIX}{number}", mine) == mine
+        found = await self._state.read()
+        # Who slept since it looked may have written a key that was used and forgotten: others are further then.
+        if not won or _last(found)[0] != number:
             raise LeaseTaken("another process has taken the lease of the retention")
         self._number, self._until = number, until
+        await self._state.forget(key for key in found if key.startswith(_PREFIX) and _number(key) < number)
+
+
+def _number(key: str) -> int:
+    return int(key.removeprefix(_PREFIX))
+
+
+def _last(found: dict[str, bytes]) -> tuple[int, dict[str, Any] | None]:
+    numbers = [_number(key) for key in found if key.startswith(_PREFIX)]
+    if not numbers:
+        return 0, None
+    return max(numbers), orjson.loads(found[f"{_PREFIX}{max(numbers)}"])
 
 
 @asynccontextmanager
-async def held(state: StateLog, now: Callable[[], int]) -> AsyncIterator[Lease]:
+async def held(state: StateLog, now: Callable[[], int], held_seconds: float = HELD_SECONDS) -> AsyncIterator[Lease]:
     """The lease, renewed until the block ends. Raises LeaseTaken."""
-    lease = Lease(state, now)
+    lease, over = Lease(state, now, held_seconds), asyncio.Event()
     await lease.take()
 
     async def renewing() -> None:
-        while True:
-            await asyncio.sleep(_RENEW_SECONDS)
+        while not over.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), held_seconds / _RENEWALS)
+                return
             with contextlib.suppress(Unavailable):  # `check` tells when it is too late
                 await lease.renew()
 
@@ -92,8 +107,7 @@ async def held(state: StateLog, now: Callable[[], int]) -> AsyncIterator[Lease]:
     try:
         yield lease
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        over.set()  # not cancelled: a renewal that is half done would keep the others out
+        await task
         with contextlib.suppress(Unavailable):
             await lease.give_back()

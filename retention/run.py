@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -14,18 +14,21 @@ from logsync_streams.errors import LogSyncError
 from logsync_streams.events import iso_time
 from logsync_streams.state import StateLog
 from retention.archiver import Archiver, Changed, Holds
-from retention.lease import Lease
+from retention.lease import Lease, LeaseLost
 from retention.plan import Action, Plan
 
 log = logging.getLogger(__name__)
 
 _RECEIPT = "retention-run/"
 _COMPARED_RUNS = 7
+MAX_RECEIPTS = 1000
 
 
 @dataclass
 class Receipt:
-    """What one run did. begun_at, ended_at: epoch ms. problems: what it could not do, with the reason."""
+    """What one run did. begun_at, ended_at: epoch ms. problems: what it could not do, with the reason.
+    unfinished: why it ended before its end, "" when it did not.
+    """
 
     begun_at: int
     ended_at: int = 0
@@ -34,6 +37,20 @@ class Receipt:
     dropped: dict[str, int] = field(default_factory=dict)
     held: dict[str, list[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    unfinished: str = ""
+
+
+class Watch:
+    """Told of what a run does; does nothing with it."""
+
+    def begin(self, what: str, documents: int) -> None:
+        """The next thing begins, of so many documents."""
+
+    def advance(self, documents: int) -> None:
+        """So many more of it are done."""
+
+    def pause(self) -> None:
+        """A question is asked now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,53 +76,105 @@ class Guard:
         )
 
 
+Agree = Callable[[int], Awaitable[bool]]
+
+
+async def agree(documents: int) -> bool:
+    """Whoever runs it wants so many documents dropped: always."""
+    return True
+
+
+class Stopped(LogSyncError):
+    """Go home: the run was asked to stop, and did at a safe point; the next one goes on from there."""
+
+
 async def run(
     archiver: Archiver,
     state: StateLog,
     lease: Lease,
     guard: Guard,
     holds: Callable[[], Awaitable[Holds]],
+    stopping: Callable[[], bool] = lambda: False,
+    agreed: Agree = agree,
+    watch: Watch | None = None,
 ) -> Receipt:
     """Archive and drop what is due. A day that fails, or whose archive is damaged, is a problem in the receipt; the
-    others go on.
+    others go on. stopping() is asked between pages and before each thing that cannot be taken back, like the lease;
+    agreed(documents) before anything is dropped.
 
-    Raises Unavailable and ConfigurationError when there is no plan to be had at all.
+    Raises Unavailable and ConfigurationError when there is no plan to be had at all; LeaseLost, Stopped: what was done
+    until then has its receipt.
     """
+
+    def proceed() -> None:
+        lease.check()
+        if stopping():
+            raise Stopped("stopped before the end; the next run goes on from here")
+
+    watch = watch or Watch()
+    archiver = replace(archiver, proceed=proceed, progress=watch.advance)
     receipt = Receipt(archiver.now(), problems=await archiver.sweep())
     before = await receipts(state)
-    held = await holds()
-    plan = await archiver.plan(held)
+    try:
+        await _archive(archiver, await archiver.plan(await holds()), receipt, watch)
+        held = await holds()
+        plan = await archiver.plan(held)
+        receipt.problems += [f"{entry.alias}: {problem}" for entry in plan.entries for problem in entry.problems]
+        receipt.held = {entry.alias: list(entry.reasons) for entry in plan.of(Action.HELD)}
+        refusal = guard.refusal(plan, before)
+        if refusal is not None:
+            receipt.problems.append(refusal)
+        elif (going := plan.of(Action.DROP)) and not await agreed(sum(entry.documents for entry in going)):
+            receipt.unfinished = "nothing was dropped: it was not wanted"
+        else:
+            await _drop(archiver, plan, await holds() if going else held, receipt, watch)
+    except (LeaseLost, Stopped) as error:
+        receipt.unfinished = str(error)
+        await _keep(state, receipt, archiver.now())
+        raise
+    await _keep(state, receipt, archiver.now())
+    observe(receipt, plan)
+    return receipt
+
+
+async def _archive(archiver: Archiver, plan: Plan, receipt: Receipt, watch: Watch) -> None:
     for entry in plan.of(Action.ARCHIVE):
-        lease.check()
+        archiver.proceed()
+        watch.begin(f"archiving {entry.alias}", entry.documents)
         try:
             manifests = await archiver.archive(entry)
+        except (LeaseLost, Stopped):
+            raise
         except LogSyncError as error:
             _problem(receipt, entry.alias, error)
         else:
             receipt.archived[entry.alias] = sum(manifest.documents for manifest in manifests)
             receipt.archived_bytes += sum(manifest.size_bytes for manifest in manifests)
-    held = await holds()
-    plan = await archiver.plan(held)
-    receipt.problems += [f"{entry.alias}: {problem}" for entry in plan.entries for problem in entry.problems]
-    receipt.held = {entry.alias: list(entry.reasons) for entry in plan.of(Action.HELD)}
-    refusal = guard.refusal(plan, before)
-    if refusal is not None:
-        receipt.problems.append(refusal)
-    for entry in plan.of(Action.DROP) if refusal is None else ():
-        lease.check()
+
+
+async def _drop(archiver: Archiver, plan: Plan, held: Holds, receipt: Receipt, watch: Watch) -> None:
+    for entry in plan.of(Action.DROP):
+        archiver.proceed()
+        watch.begin(f"dropping {entry.alias}", entry.documents)
         try:
             dropped = await archiver.drop(entry, held)
+        except (LeaseLost, Stopped):
+            raise
         except Changed as error:
             log.warning("%s", error)
         except LogSyncError as error:
             _problem(receipt, entry.alias, error)
         else:
             receipt.dropped[entry.alias] = dropped
-    receipt.ended_at = archiver.now()
-    if receipt.archived or receipt.dropped or receipt.problems or not before:
-        await state.decide(f"{_RECEIPT}{iso_time(receipt.begun_at)}", orjson.dumps(asdict(receipt)))
-    observe(receipt, plan)
-    return receipt
+            watch.advance(dropped)
+
+
+async def _keep(state: StateLog, receipt: Receipt, now: int) -> None:
+    receipt.ended_at = now
+    await state.decide(f"{_RECEIPT}{iso_time(receipt.begun_at)}", orjson.dumps(asdict(receipt)))
+    kept = sorted(key for key in await state.read() if key.startswith(_RECEIPT))
+    if len(kept) > MAX_RECEIPTS:
+        await state.forget(kept[:-MAX_RECEIPTS])
 
 
 async def receipts(state: StateLog) -> list[Receipt]:

@@ -13,7 +13,8 @@ import orjson
 from starlette.datastructures import QueryParams
 
 from logsync_streams.cli.printing import escape
-from logsync_streams.cli.retention import DONE, FAILED, Say, in_a_sentence, open_objects, opened, progress_bar
+from logsync_streams.cli.progress import progress_bar
+from logsync_streams.cli.retention import DONE, FAILED, Say, in_a_sentence, open_objects, opened
 from logsync_streams.errors import ConfigurationError, InvalidQuery, LogSyncError
 from logsync_streams.query.language import parse
 from logsync_streams.query.parameters import time_range

@@ -9,10 +9,10 @@ import socket
 
 from logsync_streams.cli.confirm import confirmed
 from logsync_streams.cli.printing import escape
-from logsync_streams.cli.retention import DONE, Say, in_a_sentence, opened, progress_bar
+from logsync_streams.cli.progress import progress_bar
+from logsync_streams.cli.retention import DONE, Say, in_a_sentence, opened
 from logsync_streams.settings import Settings
 from logsync_streams.worker import now_ms
-from retention.lease import held
 from retention.prune import Pruned, PrunePlan, Pruner, make_plan, unfinished
 from retention.restore import archives
 
@@ -39,7 +39,7 @@ def prune(settings: Settings, *, yes: bool, dry_run: bool, say: Say) -> int:
                 return DONE if going else NONE_PRUNED
             if not confirmed(f"remove {len(going)} archives for ever", len(going), yes=yes):
                 return NONE_PRUNED
-            async with held(one.state, now_ms) as lease:
+            async with one.lease() as lease:
                 # Looked at again: what was confirmed is what goes, without what must stay since then.
                 now, agreed = await look(), {pruned.folder for pruned in going}
                 plan = PrunePlan(_of(now.due, agreed), now.held, _of(now.left, agreed))

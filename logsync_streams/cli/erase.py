@@ -8,7 +8,8 @@ from logsync_streams.cli.archive_prune import who
 from logsync_streams.cli.confirm import confirmed
 from logsync_streams.cli.erase_letters import DeadLetters
 from logsync_streams.cli.printing import escape
-from logsync_streams.cli.retention import DONE, FAILED, Say, in_a_sentence, opened, progress_bar
+from logsync_streams.cli.progress import progress_bar
+from logsync_streams.cli.retention import DONE, FAILED, Say, in_a_sentence, opened
 from logsync_streams.errors import ConfigurationError, InvalidQuery
 from logsync_streams.query.language import parse
 from logsync_streams.query.parameters import time_range
@@ -18,7 +19,6 @@ from logsync_streams.storage.api import And, Equals
 from logsync_streams.worker import now_ms
 from retention.erase import SETTLE_SECONDS, Eraser, Found, Where
 from retention.erase_receipt import Receipt, new_salt, proof_of, receipt_key, receipts
-from retention.lease import held
 
 NONE_ERASED = 1  # exit code
 _SEGMENT_DAYS = 8  # Kafka keeps a record up to segment.ms (a week, by default) longer than its retention; and a day
@@ -79,7 +79,7 @@ def erase(
                 return NONE_ERASED
             if cut_off:
                 say("an erasure before was cut off: what it left is removed; run the same one again, unless this is it")
-            async with held(one.state, now_ms) as lease:
+            async with one.lease() as lease:
                 eraser.check = lease.check
                 salt = new_salt()
                 receipt = await eraser.run(await look(eraser), who(), proof_of(query, salt))

@@ -1,21 +1,17 @@
-"""`logsync retention plan`, `run` and `serve`: what they ask, print, and answer as exit code."""
+"""What the commands of the retention work on, and `logsync retention plan`: what it asks, prints and answers."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
 import orjson
-from prometheus_client import start_http_server
 
-from logsync_streams import metrics
 from logsync_streams.cli.printing import escape
 from logsync_streams.dlq import journal
 from logsync_streams.errors import ConfigurationError, LogSyncError, Unavailable
@@ -26,11 +22,11 @@ from logsync_streams.storage.factory import Store, check_store, open_store_besid
 from logsync_streams.storage.naming import parse_index
 from logsync_streams.worker import now_ms
 from retention.archiver import Archiver, Holds
-from retention.lease import held
+from retention.lease import Lease, held
 from retention.objects import FolderObjects, Objects
 from retention.plan import Action, Entry, Plan
 from retention.policy import Policies, datasets, read_policies
-from retention.run import Guard, Receipt, receipts, run
+from retention.run import Receipt, receipts
 from retention.settled import behind
 
 DONE, DUE, FAILED = 0, 1, 2  # exit codes
@@ -48,6 +44,10 @@ class Opened:
     state: StateLog
     policies: Policies
     archiver: Archiver
+
+    def lease(self) -> AbstractAsyncContextManager[Lease]:
+        """The right to change something, held until the block ends. Raises LeaseTaken."""
+        return held(self.state, now_ms, self.settings.retention.lease_seconds)
 
     async def holds(self) -> Holds:
         """Why days may not be closed: what the streams have not settled, and open dead letters."""
@@ -67,7 +67,7 @@ class Opened:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, progress: Callable[[int], None] = lambda _: None) -> AsyncIterator[Opened]:
+async def opened(settings: Settings) -> AsyncIterator[Opened]:
     """The store, the state and the archiver. Raises ConfigurationError, Unavailable."""
     retention = settings.retention
     policies = read_policies(retention.policies_file)
@@ -83,7 +83,6 @@ async def opened(settings: Settings, progress: Callable[[int], None] = lambda _:
         work,
         retention.part_bytes,
         round(retention.grace_hours * _HOUR_MS),
-        progress=progress,
     )
     try:
         yield Opened(settings, store, state, policies, archiver)
@@ -128,57 +127,6 @@ def plan(settings: Settings, *, as_json: bool, say: Say) -> int:
     return in_a_sentence(act)
 
 
-def run_once(settings: Settings, *, allow_large_drop: bool, dry_run: bool, say: Say) -> int:
-    """Archive and drop what is due; exit code DUE when something could not be done."""
-    if dry_run:
-        return min(plan(settings, as_json=False, say=say), DUE)
-
-    async def act() -> int:
-        with progress_bar() as progress:
-            receipt = await _run(settings, allow_large_drop, progress)
-        for line in receipt_lines(receipt):
-            say(escape(line))
-        return DUE if receipt.problems else DONE
-
-    return in_a_sentence(act)
-
-
-def serve(settings: Settings, *, say: Say) -> int:
-    """Run on a schedule until it is told to stop; metrics on `retention.metrics_port`."""
-
-    async def act() -> int:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        retention = settings.retention
-        server, thread = start_http_server(retention.metrics_port, retention.metrics_host, registry=metrics.REGISTRY)
-        try:
-            while not stop.is_set():
-                try:
-                    receipt = await _run(settings, False, lambda _: None)
-                except LogSyncError as error:
-                    metrics.retention_problems.set(1)
-                    print(f"logsync: {escape(str(error))}", file=sys.stderr)
-                else:
-                    for line in receipt_lines(receipt):
-                        say(escape(line))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), retention.interval_hours * 3600)
-        finally:
-            server.shutdown()
-            thread.join()
-        return DONE
-
-    return in_a_sentence(act)
-
-
-async def _run(settings: Settings, allow_large_drop: bool, progress: Callable[[int], None]) -> Receipt:
-    retention = settings.retention
-    guard = Guard(retention.max_drop_factor, retention.drop_guard_documents, allow_large_drop)
-    async with opened(settings, progress) as one, held(one.state, now_ms) as lease:
-        return await run(one.archiver, one.state, lease, guard, one.holds)
-
-
 def _targeted(letters: Iterable[tuple[str, int]], aliases: set[str]) -> dict[str, int]:
     """alias -> dead letters that would go there; one that has no target yet may go anywhere in its day."""
     found: dict[str, int] = {}
@@ -208,7 +156,7 @@ def lines(found: Plan, last: list[Receipt]) -> list[str]:
         f"due now: {_sum(archive)} documents to archive, {_sum(drop)} to drop, {unarchived} of these without an archive"
     )
     for receipt in last:
-        shown.append(f"last run with something to do: {iso_time(receipt.begun_at)}, {len(receipt.problems)} problems")
+        shown.append(f"last run: {iso_time(receipt.begun_at)}, {len(receipt.problems)} problems")
     return shown
 
 
@@ -218,6 +166,8 @@ def receipt_lines(receipt: Receipt) -> list[str]:
     shown += [f"dropped {alias}: {number} documents" for alias, number in receipt.dropped.items()]
     shown += [f"held back {alias}: {'; '.join(reasons)}" for alias, reasons in receipt.held.items()]
     shown += [f"could not: {problem}" for problem in receipt.problems]
+    if receipt.unfinished:
+        shown.append(receipt.unfinished)
     return shown or ["nothing is due"]
 
 
@@ -235,21 +185,6 @@ def in_a_sentence(act: Callable[[], Awaitable[int]]) -> int:
     except LogSyncError as error:
         print(f"logsync: {escape(str(error))}", file=sys.stderr)
     return FAILED
-
-
-@contextlib.contextmanager
-def progress_bar() -> Any:
-    """A function that counts documents, shown as they are read on a terminal, else nowhere."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} documents"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("documents", total=None)
-        yield lambda number: bar.advance(task, number)
 
 
 def _shown(entry: Entry) -> dict[str, Any]:

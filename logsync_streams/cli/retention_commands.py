@@ -42,19 +42,21 @@ def run(
         bool, typer.Option("--allow-large-drop", help="Drop even if it is far more than the runs before did.")
     ] = False,
     dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Archive, verify and drop what is due; exit code 1 when something could not be done."""
     settings = configured()
-    from logsync_streams.cli import retention as commands
+    from logsync_streams.cli import retention_run as commands
 
-    raise typer.Exit(commands.run_once(settings, allow_large_drop=allow_large_drop, dry_run=dry_run, say=print))
+    code = commands.run_once(settings, allow_large_drop=allow_large_drop, dry_run=dry_run, yes=yes, say=print)
+    raise typer.Exit(code)
 
 
 @retention.command()
 def serve() -> None:
     """`run`, again and again; two of them never work at once."""
     settings = configured()
-    from logsync_streams.cli import retention as commands
+    from logsync_streams.cli import retention_run as commands
 
     raise typer.Exit(commands.serve(settings, say=lambda line: print(line, flush=True)))
 

@@ -10,7 +10,7 @@ from logsync_streams.storage.factory import Store
 from logsync_streams.storage.memory import MemoryStore
 from logsync_streams.storage.naming import alias_name
 from retention.archiver import STEPS, Changed
-from retention.lease import HELD_MS, Lease, LeaseLost, LeaseTaken
+from retention.lease import HELD_SECONDS, Lease, LeaseLost, LeaseTaken
 from retention.objects import MemoryObjects, ObjectMissing
 from retention.plan import Action
 from retention.run import Guard, Receipt, receipts, run
@@ -305,7 +305,7 @@ async def test_two_never_hold_the_lease_and_that_of_a_dead_one_runs_out(tmp_path
     await first.take()
     with pytest.raises(LeaseTaken):
         await second.take()
-    clock[0] += HELD_MS + 1
+    clock[0] += round(HELD_SECONDS * 1000) + 1
     await second.take()
 
     with pytest.raises(LeaseLost):

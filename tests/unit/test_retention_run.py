@@ -1,0 +1,251 @@
+"""One run after another: one at a time, stopped at a safe point, never far more than usual, each with its receipt."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from logsync_streams import metrics
+from logsync_streams.cli import retention_run
+from logsync_streams.state import FileState
+from logsync_streams.storage.factory import Store
+from logsync_streams.storage.memory import MemoryStore
+from logsync_streams.storage.naming import alias_name
+from retention import run as run_module
+from retention.lease import HELD_SECONDS, Lease, LeaseLost, LeaseTaken, held
+from retention.objects import MemoryObjects
+from retention.run import Guard, Stopped, receipts, run
+from tests.contract.documents import DAY
+from tests.retention import AUTH_TARGET, DUE, PAY_TARGET, archived, archiver, documents, fill, stored_ids
+
+HELD_MS = round(HELD_SECONDS * 1000)
+FREE = Guard(3, 100_000)
+TOMORROWS_PAY = alias_name("pay", DAY + timedelta(days=1))
+
+
+@pytest.fixture
+async def store():
+    one = MemoryStore()
+    return Store(one, one, one)
+
+
+@pytest.fixture
+def objects():
+    return MemoryObjects()
+
+
+async def nothing_held():
+    return {}
+
+
+async def run_by(one, lease, guard=FREE, **others):
+    return await run(one, one.state, lease, guard, nothing_held, **others)
+
+
+async def taken(one):
+    lease = Lease(one.state, one.now)
+    await lease.take()
+    return lease
+
+
+async def test_a_lease_leaves_one_key_however_often_it_was_renewed(tmp_path):
+    state, clock = FileState(tmp_path / "s"), [DUE]
+    for _ in range(3):
+        lease = Lease(state, lambda: clock[0])
+        await lease.take()
+        for _ in range(5):
+            clock[0] += 1000
+            await lease.renew()
+        await lease.give_back()
+
+    assert 1 == len(await state.read())
+
+
+async def test_who_slept_and_takes_a_key_that_was_used_and_forgotten_has_no_lease(tmp_path):
+    state = FileState(tmp_path / "s")
+    sleeper, worker = Lease(state, lambda: DUE), Lease(state, lambda: DUE)
+    await worker.take()
+    await worker.renew()
+    with pytest.raises(LeaseTaken):
+        await sleeper._write(1, HELD_MS)  # as it saw the chain before
+
+    worker.check()
+    with pytest.raises(LeaseLost):
+        sleeper.check()
+    await worker.renew()
+
+
+async def test_a_lease_that_is_held_for_long_is_renewed_and_given_back_at_the_end(tmp_path):
+    state = FileState(tmp_path / "s")
+    clock = iter(range(DUE, DUE + 10**9, 1000))  # each look is a second later
+    second = Lease(state, lambda: next(clock), 5)
+    async with held(state, lambda: next(clock), 0.5):
+        with pytest.raises(LeaseTaken):
+            await Lease(state, lambda: DUE, 5).take()
+    await second.take()
+
+
+async def test_a_lease_lost_during_a_long_day_stops_it_before_the_manifest(store, objects, tmp_path):
+    await fill(store, documents(100, AUTH_TARGET, "auth"))
+    clock = [DUE]
+    one = archiver(store.admin, objects, tmp_path, now=lambda: clock[0])
+    lease = await taken(one)
+
+    def late(step):
+        if step == "exported":
+            clock[0] += HELD_MS + 1
+
+    one.step = late
+    with pytest.raises(LeaseLost):
+        await run_by(one, lease)
+
+    (receipt,) = await receipts(one.state)
+
+    assert ({}, {}) == (receipt.archived, receipt.dropped)
+    assert "run out" in receipt.unfinished
+    assert {} == archived(objects)
+    assert 100 == len(await stored_ids(store.admin))
+
+
+@pytest.mark.parametrize("step", ["re-counted", "tombstone"])
+async def test_a_lease_lost_before_a_drop_leaves_the_index(store, objects, tmp_path, step):
+    await fill(store, documents(50, AUTH_TARGET, "auth"))
+    clock = [DUE]
+    one = archiver(store.admin, objects, tmp_path, now=lambda: clock[0])
+    lease = await taken(one)
+
+    def late(name):
+        if name == step:
+            clock[0] += HELD_MS + 1
+
+    one.step = late
+    with pytest.raises(LeaseLost):
+        await run_by(one, lease)
+
+    assert 50 == len(await stored_ids(store.admin))
+
+    one.step = lambda _: None
+    await run_by(one, await taken(one))
+
+    assert set() == await stored_ids(store.admin)
+
+
+async def test_a_stop_ends_a_long_day_at_the_next_page_and_the_next_run_goes_on(store, objects, tmp_path):
+    logs = documents(3000, AUTH_TARGET, "auth")
+    await fill(store, logs)
+    one, pages = archiver(store.admin, objects, tmp_path, part_bytes=10**6), []
+
+    class Counting(run_module.Watch):
+        def advance(self, documents):
+            pages.append(documents)
+
+    with pytest.raises(Stopped):
+        await run_by(one, await taken(one), stopping=lambda: len(pages) >= 2, watch=Counting())
+
+    assert 2 == len(pages)
+    assert {} == archived(objects)
+
+    told = await run_by(one, await taken(archiver(store.admin, objects, tmp_path, now=lambda: DUE + HELD_MS + 1)))
+
+    assert ({AUTH_TARGET: 3000}, {AUTH_TARGET: 3000}) == (told.archived, told.dropped)
+    assert {log.id for log in logs} == set(archived(objects))
+
+
+async def test_the_first_run_of_all_drops_no_more_than_half_of_the_store_unless_told(store, objects, tmp_path):
+    await fill(
+        store, documents(60, PAY_TARGET, "pay") + documents(40, alias_name("pay", DAY + timedelta(days=30)), "pay")
+    )
+    one = archiver(store.admin, objects, tmp_path)
+    lease = await taken(one)
+    refused = await run_by(one, lease, Guard(3, 10))
+    told = await run_by(one, lease, Guard(3, 10, override=True))
+
+    assert "60 documents would be dropped, far more than the runs before (50 at most)" in refused.problems[0]
+    assert ({}, {PAY_TARGET: 60}) == (refused.dropped, told.dropped)
+
+
+async def test_later_runs_are_compared_with_the_most_of_those_before(store, objects, tmp_path):
+    clock = [DUE]
+    one = archiver(store.admin, objects, tmp_path, now=lambda: clock[0])
+    lease = Lease(one.state, lambda: DUE)
+    await lease.take()
+    dropped = []
+    for day, number in enumerate([20, 60, 181]):
+        await fill(store, documents(number, alias_name("pay", DAY + timedelta(days=day)), "pay"))
+        clock[0] += 1
+        receipt = await run_by(one, lease, Guard(3, 20))
+        dropped.append((sum(receipt.dropped.values()), len(receipt.problems)))
+
+    assert [(20, 0), (60, 0), (0, 1)] == dropped
+
+
+async def test_what_is_not_wanted_is_not_dropped(store, objects, tmp_path):
+    await fill(store, documents(5, PAY_TARGET, "pay") + documents(7, TOMORROWS_PAY, "pay"))
+    asked = []
+
+    async def refuse(number):
+        asked.append(number)
+        return False
+
+    one = archiver(store.admin, objects, tmp_path)
+    receipt = await run_by(one, await taken(one), agreed=refuse)
+
+    assert [12] == asked
+    assert ({}, "nothing was dropped: it was not wanted") == (receipt.dropped, receipt.unfinished)
+    assert 12 == len(await stored_ids(store.admin))
+
+
+async def test_a_day_that_is_held_back_while_the_question_waits_is_not_dropped(store, objects, tmp_path):
+    await fill(store, documents(5, PAY_TARGET, "pay"))
+    late = {}
+
+    async def holds():
+        return dict(late)
+
+    async def agree_late(number):
+        late[PAY_TARGET] = ["1 open dead letters are for it"]
+        return True
+
+    one = archiver(store.admin, objects, tmp_path)
+    receipt = await run(one, one.state, await taken(one), FREE, holds, agreed=agree_late)
+
+    assert {} == receipt.dropped
+    assert 5 == len(await stored_ids(store.admin))
+
+
+async def test_each_run_leaves_a_receipt_and_the_oldest_go(store, objects, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module, "MAX_RECEIPTS", 3)
+    clock = [DUE]
+    one = archiver(store.admin, objects, tmp_path, now=lambda: clock[0])
+    lease = Lease(one.state, lambda: DUE)
+    await lease.take()
+    for _ in range(5):
+        clock[0] += 1000
+        await run_by(one, lease)
+
+    assert [DUE + 3000, DUE + 4000, DUE + 5000] == [receipt.begun_at for receipt in await receipts(one.state)]
+
+
+async def test_who_finds_another_at_work_says_so_and_comes_back_when_that_ones_lease_ends(monkeypatch):
+    metrics.retention_problems.set(0)
+    stop, said, pauses = asyncio.Event(), [], []
+
+    async def one_run():
+        if len(pauses) == 2:
+            stop.set()
+            raise Stopped("stopped")
+        raise LeaseTaken("host/1/2 is at it", retry_after_seconds=[7, 99_999][len(pauses)])
+
+    async def wait_for(waiting, seconds):
+        waiting.close()
+        pauses.append(seconds)
+        raise TimeoutError
+
+    monkeypatch.setattr(asyncio, "wait_for", wait_for)
+    await retention_run._serve(one_run, stop, 3600, said.append)
+
+    assert [7, 3600] == pauses[:2]
+    assert "another process is at work: host/1/2 is at it" == said[0]
+    assert 0 == metrics.retention_problems._value.get()
