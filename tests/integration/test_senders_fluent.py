@@ -11,6 +11,7 @@ import subprocess
 import threading
 
 import pytest
+import trustme
 from fluent import asyncsender, sender
 
 from tests.integration.running_collector import RunningCollector
@@ -90,6 +91,23 @@ def test_fluent_logger_for_node_with_a_shared_key(key):
 
     if key == "secret":
         assert ("acknowledged\n", {f"line {n}" for n in range(20)}) == (done.stdout, messages)
+    else:
+        assert (True, set()) == (done.returncode != 0, messages)
+
+
+@pytest.mark.parametrize("trusts", [True, False])
+def test_fluent_logger_for_node_over_tls(tmp_path, trusts):
+    ours, others = trustme.CA(), trustme.CA()
+    ours.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    with RunningCollector(forward_tls=True, tls_certificate_file=tmp_path / "server.pem") as collector:
+        tls = {"ca": (ours if trusts else others).cert_pem.bytes().decode(), "servername": "localhost"}
+        at = {"host": "127.0.0.1", "port": collector.port("forward"), "timeout": 10_000, "tls": tls}
+        within = 30_000 if trusts else 3_000
+        done = node(collector, within, ack={"ackTimeout": 20_000}, socket=at, disableReconnect=not trusts)
+        messages = {one["message"] for one in collector.fields("forward")}
+
+    if trusts:
+        assert ("acknowledged\n", {f"line {n}" for n in range(20)}) == (done.stdout, messages), done.stderr
     else:
         assert (True, set()) == (done.returncode != 0, messages)
 
