@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, field
 
-from logsync_streams.counts import NO_LEVEL, NO_SERVICE, Entry, ServiceCounts
+from logsync_streams.counts import NO_LEVEL, NO_SERVICE, Run, ServiceCounts
 from logsync_streams.events import ERROR_LEVELS, SEVERITIES, Event, Origin
 from logsync_streams.metrics import OTHER
 
@@ -21,49 +21,66 @@ def counted_level(event: Event) -> str:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one batch of one partition: service -> source offset -> entry, in the order of arrival."""
+    """Counts of one batch of one partition by service, in the order of arrival, which is the source's."""
 
-    services: dict[str, dict[int, Entry]] = field(default_factory=dict)
+    services: dict[str, list[Run]] = field(default_factory=dict)
 
-    def levels(self, origin: Origin, received_at: int, service: str) -> dict[str, int]:
-        """Where to count the events of one raw record and service, by level."""
-        entries = self.services.get(service)
-        if entries is None:
-            entries = self.services[service] = {}
-        entry = entries.get(origin.offset)
-        if entry is None:
-            entry = entries[origin.offset] = Entry(origin.offset, origin.append_time, received_at // _MINUTE_MS, {})
-        return entry.levels
+    def levels(self, service: str, append_time: int, minute: int) -> dict[str, list[int]]:
+        """Where to count what comes next of a service: see counts.Run."""
+        runs = self.services.setdefault(service, [])
+        if not runs or (runs[-1].append_time, runs[-1].minute) != (append_time, minute):
+            runs.append(Run(append_time, minute, {}))
+        return runs[-1].levels
+
+    def add(self, later: Tally) -> None:
+        """Take in the counts of a later part of the same batch; it may begin within the raw record that ends ours."""
+        for service, runs in later.services.items():
+            for run in runs:
+                levels = self.levels(service, run.append_time, run.minute)
+                for level, numbers in run.levels.items():
+                    mine = levels.setdefault(level, [])
+                    if mine and mine[-2] == numbers[0]:
+                        mine[-1] += numbers[1]
+                        mine += numbers[2:]
+                    else:
+                        mine += numbers
 
     def records(self, topic: str, partition: int) -> list[ServiceCounts]:
-        """One record a service, its entries in source order."""
-        return [
-            ServiceCounts(service, topic, partition, tuple(entries[offset] for offset in sorted(entries)))
-            for service, entries in self.services.items()
-        ]
+        """One record a service, its raw records in source order."""
+        return [ServiceCounts(service, topic, partition, tuple(runs)) for service, runs in self.services.items()]
 
     def totals(self) -> dict[tuple[str, bool], int]:
         """(service, whether an error) -> events."""
         totals: dict[tuple[str, bool], int] = {}
-        for service, entries in self.services.items():
-            for entry in entries.values():
-                for level, number in entry.levels.items():
+        for service, runs in self.services.items():
+            for run in runs:
+                for level, numbers in run.levels.items():
                     key = (service, level in ERROR_LEVELS)
-                    totals[key] = totals.get(key, 0) + number
+                    totals[key] = totals.get(key, 0) + sum(numbers[1::2])
         return totals
 
 
 async def count(events: AsyncIterable[Event], *, tally: Tally) -> AsyncIterator[Event]:
     """Every event unchanged, counted by its service and level in `tally`."""
     origin: Origin | None = None
-    by_service: dict[str, dict[str, int]] = {}  # of this origin: what a record's events share is looked up once
+    offset = append_time = minute = -1
+    by_service: dict[str, dict[str, list[int]]] = {}  # what neighbours have in common is looked up once
     async for event in events:
         if event.origin is not origin:
-            origin, by_service = event.origin, {}
+            origin = event.origin
+            offset = origin.offset
+            if (origin.append_time, event.received_at // _MINUTE_MS) != (append_time, minute):
+                append_time, minute = origin.append_time, event.received_at // _MINUTE_MS
+                by_service = {}
         service = event.service or NO_SERVICE
         levels = by_service.get(service)
         if levels is None:
-            levels = by_service[service] = tally.levels(origin, event.received_at, service)
-        level = _COUNTED_AS.get(event.level, OTHER)
-        levels[level] = levels.get(level, 0) + 1
+            levels = by_service[service] = tally.levels(service, append_time, minute)
+        numbers = levels.get(level := counted_level(event))
+        if numbers is None:
+            levels[level] = [offset, 1]
+        elif numbers[-2] == offset:
+            numbers[-1] += 1
+        else:
+            numbers += (offset, 1)
         yield event

@@ -65,13 +65,7 @@ class Outcome:
         self.dead += other.dead
         self.redacted += other.redacted
         self.processed += other.processed
-        for service, entries in other.tally.services.items():
-            mine = self.tally.services.setdefault(service, {})
-            for offset, entry in entries.items():
-                known = mine.setdefault(offset, entry)
-                if known is not entry:
-                    for level, number in entry.levels.items():
-                        known.levels[level] = known.levels.get(level, 0) + number
+        self.tally.add(other.tally)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Error rates of the last hour by service: one-minute windows of the receive time, folded from `logs-counts`.
 
-Exact whatever is sent again: an entry is skipped when its offset and its append time are both not above the highest
+Exact whatever is sent again: a raw record is skipped when its offset and its append time are both not above the highest
 seen for that service, raw topic and partition (DESIGN §4, Tables; ADR 0005). Nothing here reads a clock or a topic.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from logsync_streams.counts import Entry, ServiceCounts
+from logsync_streams.counts import Run, ServiceCounts
 from logsync_streams.events import ERROR_LEVELS
 from logsync_streams.metrics import OTHER
 
@@ -46,7 +46,7 @@ class ErrorRates:
     def __init__(self, max_services: int) -> None:
         self._max_services = max_services
         self._services: dict[str, _Service] = {}
-        self.skipped = 0  # entries that were counted before
+        self.skipped = 0  # runs that were counted before
 
     def apply(self, counts: ServiceCounts, now_minute: int) -> None:
         """Add one record of `logs-counts`, unless it was added before. now_minute: the clock's epoch minute."""
@@ -54,16 +54,19 @@ class ErrorRates:
         # `_other` is several services: each keeps its own place.
         topic = counts.topic if counts.service in self._services else f"{counts.service}\0{counts.topic}"
         source = (topic, counts.partition)
-        for entry in counts.entries:
+        for run in counts.runs:
             seen = service.seen.get(source)
-            if seen is not None and entry.offset <= seen[0] and entry.append_time <= seen[1]:
+            # A run's records have one append time, so that either all are new or those past an offset.
+            counted_to = seen[0] if seen is not None and run.append_time <= seen[1] else -1
+            last = max([numbers[-2] for numbers in run.levels.values()], default=-1)
+            if last <= counted_to:
                 self.skipped += 1
                 continue
-            service.seen[source] = (entry.offset, entry.append_time)
+            service.seen[source] = (last, run.append_time)
             if len(service.seen) > MAX_PLACES:
                 del service.seen[next(iter(service.seen))]
-            if entry.minute > now_minute - MINUTES:
-                self._add(service, entry)
+            if run.minute > now_minute - MINUTES:
+                self._add(service, run, counted_to)
         self._forget(service, now_minute)
 
     def _service(self, name: str) -> _Service:
@@ -74,10 +77,16 @@ class ErrorRates:
         return service
 
     @staticmethod
-    def _add(service: _Service, entry: Entry) -> None:
-        levels = service.minutes.setdefault(entry.minute, {})
-        for level, number in entry.levels.items():
-            levels[level] = levels.get(level, 0) + number
+    def _add(service: _Service, run: Run, counted_to: int) -> None:
+        levels = service.minutes.setdefault(run.minute, {})
+        for level, numbers in run.levels.items():
+            if numbers[0] > counted_to:
+                number = sum(numbers[1::2])
+            else:
+                pairs = zip(numbers[::2], numbers[1::2], strict=True)
+                number = sum(events for offset, events in pairs if offset > counted_to)
+            if number:
+                levels[level] = levels.get(level, 0) + number
 
     @staticmethod
     def _forget(service: _Service, now_minute: int) -> None:

@@ -22,10 +22,10 @@ class Seen(TypedDict):
 
 def update(row: Seen | None, counts: ServiceCounts) -> Seen | None:
     """The row after one record of `logs-counts`, None when it stays as it is."""
-    if not counts.entries:
+    if not counts.runs:
         return None
-    first = min(entry.minute for entry in counts.entries)
-    last = max(entry.minute for entry in counts.entries)
+    first = min(run.minute for run in counts.runs)
+    last = max(run.minute for run in counts.runs)
     if row is None:
         return Seen(first_minute=first, last_minute=last)
     if first >= row["first_minute"] and last < row["last_minute"] + WRITE_EVERY_MINUTES:

@@ -125,8 +125,14 @@ def test_a_record_of_documents_is_read_back_as_it_was_written(written):
         service=texts,
         topic=words,
         partition=st.integers(0, 999),
-        entries=st.lists(
-            st.builds(counts.Entry, numbers, numbers, numbers, st.dictionaries(texts, numbers, max_size=4)), max_size=5
+        runs=st.lists(
+            st.builds(
+                counts.Run,
+                numbers,
+                numbers,
+                st.dictionaries(texts, st.lists(numbers, min_size=2, max_size=2), max_size=4),
+            ),
+            max_size=5,
         ).map(tuple),
     )
 )

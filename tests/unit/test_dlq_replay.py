@@ -66,7 +66,9 @@ async def test_a_replayed_event_is_counted_when_it_gets_through_and_only_then():
 
     assert [[], []] == counted[:2]
     [counts] = counted[2]
-    assert ({"error": 1}, RECEIVED_AT // 60_000) == (counts.entries[0].levels, counts.entries[0].minute)
+    [(_, minute, levels)] = counts.runs
+
+    assert (1, RECEIVED_AT // 60_000) == (levels["error"][1], minute)
 
 
 async def test_in_is_out_and_dead_for_a_range_with_replays_among_others():

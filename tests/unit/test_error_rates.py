@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logsync_streams.counts import Entry, ServiceCounts
+from logsync_streams.counts import Run, ServiceCounts
 from logsync_streams.metrics import OTHER
 from tables.error_rates import MINUTES, ErrorRates
 from tables.services import Seen, update
@@ -13,8 +13,13 @@ from tables.services import Seen, update
 NOW = 29_925_960  # an epoch minute
 
 
-def counts(*entries: Entry, service: str = "auth", partition: int = 0) -> ServiceCounts:
-    return ServiceCounts(service, "logs", partition, entries)
+def one(offset: int, append_time: int, minute: int, levels: dict[str, int]) -> Run:
+    """A run of one raw record."""
+    return Run(append_time, minute, {level: [offset, number] for level, number in levels.items()})
+
+
+def counts(*runs: Run, service: str = "auth", partition: int = 0) -> ServiceCounts:
+    return ServiceCounts(service, "logs", partition, runs)
 
 
 def folded(*records: ServiceCounts) -> ErrorRates:
@@ -27,9 +32,9 @@ def folded(*records: ServiceCounts) -> ErrorRates:
 def test_errors_and_all_events_are_counted_by_span():
     rates = folded(
         counts(
-            Entry(1, 1, NOW, {"error": 2, "info": 8}),
-            Entry(2, 2, NOW - 3, {"critical": 1}),
-            Entry(3, 3, NOW - 20, {"warn": 5}),
+            one(1, 1, NOW, {"error": 2, "info": 8}),
+            one(2, 2, NOW - 3, {"critical": 1}),
+            one(3, 3, NOW - 20, {"warn": 5}),
         )
     ).rates("auth", NOW)
 
@@ -40,20 +45,20 @@ def test_errors_and_all_events_are_counted_by_span():
 
 
 def test_a_record_sent_again_is_not_counted_again():
-    record = counts(Entry(1, 100, NOW, {"error": 1}), Entry(2, 101, NOW, {"error": 1}))
+    record = counts(one(1, 100, NOW, {"error": 1}), one(2, 101, NOW, {"error": 1}))
 
     assert 2 == folded(record, record).rates("auth", NOW)["1m"].errors
 
 
 def test_a_recreated_topic_is_counted_although_its_offsets_are_low_again():
-    old, new = counts(Entry(900, 100, NOW, {"error": 1})), counts(Entry(0, 200, NOW, {"error": 1}))
+    old, new = counts(one(900, 100, NOW, {"error": 1})), counts(one(0, 200, NOW, {"error": 1}))
 
     assert 2 == folded(old, new).rates("auth", NOW)["1m"].errors
 
 
 def test_minutes_older_than_the_hour_are_forgotten():
-    rates = folded(counts(Entry(1, 1, NOW, {"info": 1})))
-    rates.apply(counts(Entry(2, 2, NOW + MINUTES, {"info": 1})), NOW + MINUTES)
+    rates = folded(counts(one(1, 1, NOW, {"info": 1})))
+    rates.apply(counts(one(2, 2, NOW + MINUTES, {"info": 1})), NOW + MINUTES)
 
     assert {"info": 1} == rates.levels("auth", NOW + MINUTES)
 
@@ -61,7 +66,7 @@ def test_minutes_older_than_the_hour_are_forgotten():
 def test_services_past_the_bound_are_counted_together():
     rates = ErrorRates(max_services=1)
     for service in ("auth", "pay", "mail"):
-        rates.apply(counts(Entry(1, 1, NOW, {"error": 1}), service=service), NOW)
+        rates.apply(counts(one(1, 1, NOW, {"error": 1}), service=service), NOW)
 
     assert ["_other", "auth"] == rates.services()
     assert 2 == rates.rates(OTHER, NOW)["1m"].errors
@@ -71,26 +76,29 @@ def test_services_past_the_bound_are_counted_together():
 def test_batches_cut_anywhere_and_sent_again_after_a_crash_count_exactly(batches, rng: random.Random):
     """The upstream sends in source order and, after a crash, again from some offset it had not committed."""
     truth = [number for batch in batches for number in batch]
-    rates = ErrorRates(max_services=10)
+    rates, of_a_batch = ErrorRates(max_services=10), ErrorRates(max_services=10)
     committed = sent = 0
     while committed < len(truth):
         end = rng.randint(committed + 1, len(truth))
-        rates.apply(counts(*[Entry(i, i, NOW, {"error": truth[i]}) for i in range(committed, end)]), NOW)
+        rates.apply(counts(*[one(i, i, NOW, {"error": truth[i]}) for i in range(committed, end)]), NOW)
+        in_one_run = [number for i in range(committed, end) for number in (i, truth[i])]
+        of_a_batch.apply(counts(Run(7, NOW, {"error": in_one_run})), NOW)
         sent = max(sent, end)
         if rng.random() < 0.6:
             committed = end  # else: died before the commit
 
     assert sum(truth) == rates.rates("auth", NOW)["1m"].errors
+    assert sum(truth) == of_a_batch.rates("auth", NOW)["1m"].errors
 
 
 def test_the_inventory_keeps_the_first_and_the_last_minute():
-    row = update(None, counts(Entry(1, 1, NOW, {}), Entry(2, 2, NOW - 5, {})))
+    row = update(None, counts(one(1, 1, NOW, {}), one(2, 2, NOW - 5, {})))
 
     assert Seen(first_minute=NOW - 5, last_minute=NOW) == row
-    assert Seen(first_minute=NOW - 9, last_minute=NOW) == update(row, counts(Entry(3, 3, NOW - 9, {})))
+    assert Seen(first_minute=NOW - 9, last_minute=NOW) == update(row, counts(one(3, 3, NOW - 9, {})))
 
 
 def test_an_update_that_says_nothing_new_writes_nothing():
     row = Seen(first_minute=NOW - 5, last_minute=NOW)
 
-    assert update(row, counts(Entry(1, 1, NOW, {}))) is None
+    assert update(row, counts(one(1, 1, NOW, {}))) is None

@@ -9,7 +9,7 @@ from agents.enrichments.messages import message_parsing, read_message_parsers
 from agents.filter import Rule
 from agents.filter_match import compile_match
 from agents.process import Outcome, Processor
-from logsync_streams.counts import NO_LEVEL
+from logsync_streams.counts import NO_LEVEL, Run, ServiceCounts
 from logsync_streams.enriched import Counts, document_id
 from logsync_streams.envelope import RawRecord
 from logsync_streams.events import Event
@@ -21,6 +21,10 @@ async def run(records: list[RawRecord], stages: Processor | None = None, **datas
     outcome = Outcome()
     decoded = stages.decode(records, outcome)
     return await stages.run(decoded, outcome, {DAY: OneDataset(**datasets)})
+
+
+def numbers(counts: ServiceCounts) -> dict[str, int]:
+    return {level: pairs[1] for run in counts.runs for level, pairs in run.levels.items()}
 
 
 def ids(outcome: Outcome) -> list[str]:
@@ -58,7 +62,7 @@ async def test_counts_are_taken_before_the_filter():
     outcome = await run([enveloped({"message": "x", "level": "DEBUG", "environment": "production", "service": "auth"})])
     [counts] = Processor.counts(outcome, "logs", 0)
 
-    assert ("auth", {"debug": 1}) == (counts.service, counts.entries[0].levels)
+    assert ("auth", {"debug": 1}) == (counts.service, numbers(counts))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +89,7 @@ async def test_a_level_within_the_message_is_the_same_in_count_filter_and_docume
     [counts] = Processor.counts(outcome, "logs", 0)
     [(_, _, body)] = outcome.documents
 
-    assert {"error": 1, NO_LEVEL: 1} == counts.entries[0].levels
+    assert {"error": 1, NO_LEVEL: 1} == numbers(counts)
     assert (1, {("auth", "error"): 1}) == (outcome.dropped["rest"], dict(outcome.processed))
     assert "error" == orjson.loads(body)["log"]["level"]
 
@@ -148,6 +152,31 @@ async def test_a_stage_that_fails_on_one_event_costs_only_that_event():
     assert [f"{ENVELOPE_ID}-00000", f"{ENVELOPE_ID}-00002"] == ids(outcome)
     assert [("stage_failed", "RuntimeError: a bug of ours")] == [(dead.category, dead.error) for dead in outcome.dead]
     assert 3 == outcome.received
+
+
+@pytest.mark.parametrize("failing", [False, True], ids=["whole", "event by event"])
+async def test_records_of_one_time_are_counted_as_one_run_by_offset(failing):
+    def explode(event: Event) -> None:
+        if failing and event.fields["message"] == "bad":
+            raise RuntimeError("a bug of ours")
+
+    auth = {"message": "x", "service": "auth", "level": "info"}
+    records = [
+        raw(orjson.dumps(auth), 3),
+        raw(orjson.dumps(auth | {"level": "error"}), 4),
+        enveloped(auth, auth, offset=5),
+        raw(orjson.dumps(auth), 6, timestamp=RECEIVED_AT + 60_000),
+        raw(orjson.dumps({"message": "bad", "service": "mail", "level": "info"}), 7),
+    ]
+    outcome = await run(records, processor(steps=[explode]))
+    auth_counts, *_ = Processor.counts(outcome, "logs", 0)
+    minute = RECEIVED_AT // 60_000
+
+    expected = (
+        Run(RECEIVED_AT, minute, {"info": [3, 1, 5, 2], "error": [4, 1]}),
+        Run(RECEIVED_AT + 60_000, minute + 1, {"info": [6, 1]}),
+    )
+    assert expected == auth_counts.runs
 
 
 async def test_a_forged_receive_time_cannot_choose_its_day():
