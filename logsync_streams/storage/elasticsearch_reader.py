@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 _ANSWER = (
     "timed_out,_shards.failed,hits.total,hits.hits._index,hits.hits._id,hits.hits._source,hits.hits.sort,aggregations"
 )
-_PARAMS = {
+SEARCH_PARAMS = {
     "filter_path": _ANSWER,
     "ignore_unavailable": "true",  # an index dropped in this moment
     "allow_no_indices": "true",
@@ -100,11 +100,13 @@ class ElasticsearchReader:
     async def _asked(self, body: dict[str, Any]) -> Answer:
         # A day's index that was made a moment ago has no shard to ask yet, and then the whole search is refused.
         for _ in range(_STARTING_TRIES):
-            answer = await self._connection.ask("POST", _SEARCH, params=_PARAMS, body=body, allowed=frozenset({503}))
+            answer = await self._connection.ask(
+                "POST", _SEARCH, params=SEARCH_PARAMS, body=body, allowed=frozenset({503})
+            )
             if answer.status != 503:
                 return answer
             await asyncio.sleep(_STARTING_PAUSE_SECONDS)
-        return await self._connection.ask("POST", _SEARCH, params=_PARAMS, body=body)
+        return await self._connection.ask("POST", _SEARCH, params=SEARCH_PARAMS, body=body)
 
 
 def _hit(found: dict[str, Any]) -> Hit:
