@@ -50,6 +50,14 @@ def pipeline_alerts(thresholds: Thresholds) -> list[Alert]:
             "{{ $labels.group }} on {{ $labels.instance }}: no progress for {{ $value | humanizeDuration }}",
         ),
         Alert(
+            "MessageNotAcknowledged",
+            f"max by (group, instance) (logsync_oldest_unacked_age_seconds) > {limits.unacknowledged_seconds}",
+            "warning",
+            "{{ $labels.group }} on {{ $labels.instance }}: a message has been in hand since "
+            "{{ $value | humanizeDuration }}, nothing behind it in its partition is committed",
+            "5m",
+        ),
+        Alert(
             "StoreRefusesWrites",
             "sum(logsync_index_held_events) > 0",
             "critical",

@@ -60,6 +60,7 @@ class PipelineThresholds(_Strict):
     unprocessed_share_of_retention: float = Field(0.5, gt=0, lt=1)
     dead_letters_in_ten_minutes: int = Field(10, ge=0)
     stalled_seconds: int = Field(120, gt=0)
+    unacknowledged_seconds: int = Field(600, gt=0)
     archive_overdue_after: Duration = 86_400
     retention_succeeds_within: Duration | None = 172_800  # None: nothing that Prometheus knows runs the retention
 

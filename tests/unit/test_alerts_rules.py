@@ -97,6 +97,13 @@ CASES = [
         {"group": "logsync-index", "instance": "a"},
     ),
     Case(
+        "MessageNotAcknowledged",
+        {'logsync_oldest_unacked_age_seconds{group="logsync-index",instance="a"}': "0+60x20 0x5"},
+        *(15, 16, 21),
+        "logsync-index on a: a message has been in hand since 16m 0s, nothing behind it in its partition is committed",
+        {"group": "logsync-index", "instance": "a"},
+    ),
+    Case(
         "StoreRefusesWrites",
         {"logsync_index_held_events": "0 5x10 0x10"},
         *(2, 3, 12),
