@@ -29,7 +29,7 @@ from logsync_streams.dead_letter import DeadLetterRecord
 from logsync_streams.enriched import Counts, Enriched
 from logsync_streams.envelope import Decoded, RawRecord
 from logsync_streams.errors import DeadLetter
-from logsync_streams.events import Origin, event_id, receive_day
+from logsync_streams.events import Origin, event_id, receive_day, receive_days
 from logsync_streams.settings import FilterRule
 from logsync_streams.storage.naming import alias_name
 
@@ -110,7 +110,7 @@ class Processor:
                 decoded.append(found)
                 continue
             received_at = self.receive_time(found.received_at, record.timestamp)
-            decoded.append(found if received_at == found.received_at else replace(found, received_at=received_at))
+            decoded.append(found if received_at == found.received_at else found._replace(received_at=received_at))
         return self.redactor.records(decoded, outcome.redacted)
 
     def _undecodable(self, record: RawRecord, reason: DeadLetter, outcome: Outcome) -> DeadLetterRecord:
@@ -133,7 +133,7 @@ class Processor:
             events = enrich(events, steps=self.reading)
         events = count(events, tally=outcome.tally)
         events = drop_noise(events, rules=self.rules, dropped=outcome.dropped)
-        days = {receive_day(record.received_at) for record in records}
+        days = receive_days(record.received_at for record in records)
         routes = {
             day: dataset_by(compiled_routes(assignments[day].routes))
             for day in days

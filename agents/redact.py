@@ -10,7 +10,6 @@ import hashlib
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any
@@ -67,7 +66,7 @@ class Redactor:
                 events = list(record.events)
                 for i in here:
                     events[i] = self._safely(events[i], redacted)
-                record = replace(record, events=events)
+                record = record._replace(events=events)
             changed.append(record)
         return changed
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgpack
 import orjson
@@ -71,8 +72,7 @@ class RawRecord:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """The events of one record before parsing: ids, receive time, bytes as received, and where they came from."""
 
     origin: Origin
@@ -103,9 +103,10 @@ def encode(envelope: Envelope) -> tuple[bytes, list[tuple[str, bytes]]]:
 
 def decode(record: RawRecord) -> Decoded:
     """The events of a raw record, ours or foreign. Raises DeadLetter("undecodable" | "too_many_events")."""
-    headers = dict(record.headers)
-    if _VERSION_HEADER in headers:
-        return _decode_envelope(record, headers)
+    if record.headers:
+        headers = dict(record.headers)
+        if _VERSION_HEADER in headers:
+            return _decode_envelope(record, headers)
     return _decode_foreign(record)
 
 
@@ -172,8 +173,7 @@ def _decode_foreign(record: RawRecord) -> Decoded:
     return Decoded(origin, known.received_at, ids, events)
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """What the ids of a record without an envelope are made from, its receive time, and how often it failed before."""
 
     id: str

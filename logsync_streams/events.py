@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 # An event's document: ECS field names nested as they are stored, e.g. {"log": {"level": "error"}, "message": "…"}.
 Fields = dict[str, Any]
@@ -56,8 +57,7 @@ def canonical_level(text: str) -> str:
     return LEVEL_ALIASES.get(word, word)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):  # made in a third of the time of a frozen dataclass: other producers' events have one each
     """Where the events of one Kafka record came from; shared by all events of that record.
 
     topic, partition, offset: of the raw record. append_time: the record's timestamp, epoch ms. source: the kind of
@@ -151,6 +151,7 @@ def foreign_record_id(topic: str, partition: int, offset: int, timestamp: int, v
     return digest.hexdigest()
 
 
+_DAY_MS = 86_400_000
 _FRACTIONS = tuple(f".{milliseconds:03d}Z" for milliseconds in range(1000))
 
 
@@ -166,6 +167,11 @@ def iso_time(epoch_ms: int) -> str:
         return _second(seconds) + _FRACTIONS[milliseconds]
     except (OverflowError, OSError) as error:
         raise ValueError(f"{epoch_ms} ms is no time that a calendar has") from error
+
+
+def receive_days(received_at: Iterable[int]) -> set[date]:
+    """The UTC days of many receive times: the calendar is asked once a day, not once a time."""
+    return {receive_day(number * _DAY_MS) for number in {time // _DAY_MS for time in received_at}}
 
 
 def receive_day(received_at: int) -> date:

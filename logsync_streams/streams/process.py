@@ -18,7 +18,7 @@ from logsync_streams.consumer import Records
 from logsync_streams.dead_letter import DeadLetterRecord
 from logsync_streams.envelope import RawRecord
 from logsync_streams.errors import Unavailable
-from logsync_streams.events import receive_day
+from logsync_streams.events import receive_days
 from logsync_streams.streams.sending import acknowledged, send, send_dead
 from tables.assignments import Assignments
 from tables.erased import ErasedIds
@@ -81,7 +81,7 @@ class ProcessStream:
     async def _batch(self, topic: str, partition: int, records: list[RawRecord]) -> int:
         outcome = Outcome()
         decoded = self._processor.decode(records, outcome)
-        days = {receive_day(record.received_at) for record in decoded}
+        days = receive_days(record.received_at for record in decoded)
         outcome = await self._processor.run(decoded, outcome, await self._assignments.of(days))
         # Counts first and awaited alone: a source partition's entries must reach `logs-counts` in source order, and a
         # failure must stop what comes after (tables/error_rates.py skips lower offsets as seen).
