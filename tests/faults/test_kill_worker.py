@@ -8,11 +8,12 @@ from random import Random
 from tests.faults.early_ack_hold import HOLD_SECONDS
 from tests.faults.scale import scaled
 from tests.pipeline.kafka_truth import in_flight
-from tests.pipeline.oracle import Load, Oracle, Verdict, eventually
+from tests.pipeline.oracle import ForeignLoad, Load, Oracle, Verdict, eventually
 from tests.pipeline.processes import Pipeline
 
 KILLS = scaled(3, 20)  # at instants from a seed
 EVENTS_PER_SECOND = 2000
+FOREIGN_EVENTS_PER_SECOND = 300  # one a Kafka record, which the consumer coalesces
 RECOVERY_SECONDS = 90.0
 
 
@@ -24,7 +25,10 @@ def run_with_kills(pipeline: Pipeline, oracle: Oracle, app: str = "logsync_strea
     collector.wait_until_ready()
     worker.wait_until_ready()
     at_kill = []
-    with Load(oracle, collector.url, events_per_second=EVENTS_PER_SECOND) as load:
+    with (
+        Load(oracle, collector.url, events_per_second=EVENTS_PER_SECOND) as load,
+        ForeignLoad(oracle, pipeline.bootstrap, events_per_second=FOREIGN_EVENTS_PER_SECOND) as foreign,
+    ):
         for _ in range(KILLS):
             time.sleep(random.uniform(1.5, 4.0))
             worker.kill()
@@ -35,8 +39,10 @@ def run_with_kills(pipeline: Pipeline, oracle: Oracle, app: str = "logsync_strea
     verdict = oracle.settled(pipeline.elasticsearch_url, pipeline.bootstrap, RECOVERY_SECONDS)
     print(
         f"F1 {app}: {KILLS} kills: {verdict} in_flight_at_kill {at_kill} "
-        f"refused {dict(load.refused)} recovery {time.monotonic() - started:.1f} s"
+        f"refused {dict(load.refused)} recovery {time.monotonic() - started:.1f} s "
+        f"one_event_records {foreign.acknowledged}"
     )
+    assert foreign.acknowledged > 0
     return verdict, at_kill
 
 
@@ -51,6 +57,7 @@ def test_a_worker_killed_under_load_loses_nothing_and_stores_nothing_twice(pipel
 def test_the_same_kills_lose_logs_when_the_acknowledgement_comes_before_the_write(pipeline, oracle, monkeypatch):
     # early_ack holds what it has acknowledged before it writes; a slow store would do that, and it keeps the load low.
     monkeypatch.setattr("tests.faults.test_kill_worker.EVENTS_PER_SECOND", 300)
+    monkeypatch.setattr("tests.faults.test_kill_worker.FOREIGN_EVENTS_PER_SECOND", 50)
     monkeypatch.setattr("tests.faults.test_kill_worker.RECOVERY_SECONDS", 1.0)
     pipeline.environment["LOGSYNC_KAFKA__COMMIT_INTERVAL_SECONDS"] = "0.1"
     run_with_kills(pipeline, oracle, "tests.faults.early_ack")

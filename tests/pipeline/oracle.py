@@ -4,6 +4,7 @@ processes under test: straight from Elasticsearch and from the dead-letter topic
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
 
+import aiokafka
 import httpx
 
 from tests.pipeline.kafka_truth import dead_letters
@@ -55,13 +57,15 @@ class Oracle:
 
     def __post_init__(self) -> None:
         self._random = Random(self.seed)
+        self._lock = threading.Lock()  # there may be several loads
         self.kinds: dict[int, tuple[str, str]] = {}  # number -> service, level in lower case
 
     def events(self, count: int) -> tuple[list[int], list[dict[str, object]]]:
         """New events with their numbers."""
-        numbers = list(range(self.sent, self.sent + count))
-        self.sent += count
-        return numbers, [self._event(number) for number in numbers]
+        with self._lock:
+            numbers = list(range(self.sent, self.sent + count))
+            self.sent += count
+            return numbers, [self._event(number) for number in numbers]
 
     def _event(self, number: int) -> dict[str, object]:
         noise = self._random.random() < 0.1
@@ -204,6 +208,38 @@ class Load:
                         self.slowest_refusal_seconds = max(self.slowest_refusal_seconds, time.monotonic() - asked)
                 due = max(due + self._pause, time.monotonic() - 1)
                 self._stopped.wait(max(0.0, due - time.monotonic()))
+
+
+class ForeignLoad:
+    """Sends one event a Kafka record, as other producers do; only what Kafka acknowledged is acknowledged."""
+
+    def __init__(self, oracle: Oracle, bootstrap: str, *, events_per_second: int, batch: int = 50) -> None:
+        self._oracle, self._bootstrap = oracle, bootstrap
+        self._pause, self._batch = batch / events_per_second, batch
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="foreign load")
+        self.acknowledged = 0
+
+    def __enter__(self) -> ForeignLoad:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    async def _run(self) -> None:
+        producer = aiokafka.AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True, linger_ms=5
+        )
+        async with producer:
+            while not self._stopped.is_set():
+                numbers, events = self._oracle.events(self._batch)
+                sent = [await producer.send("logs", json.dumps(event).encode()) for event in events]
+                await asyncio.gather(*sent)
+                self._oracle.acknowledged.update(numbers)
+                self.acknowledged += len(numbers)
+                await asyncio.sleep(self._pause)
 
 
 def eventually(condition: Callable[[], bool], within_seconds: float, what: str) -> None:
