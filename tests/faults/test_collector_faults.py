@@ -5,18 +5,16 @@ Only the collector and Kafka run here; the topic is read with plain aiokafka and
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from pathlib import Path
 from random import Random
 
-import aiokafka
 import msgpack
 import pytest
 
 from deploy.servers import KafkaServer
-from tests.pipeline.kafka_truth import reset
+from tests.pipeline.kafka_truth import records, reset
 from tests.pipeline.oracle import Load, Oracle, eventually
 from tests.pipeline.processes import Pipeline
 
@@ -36,26 +34,8 @@ def doors(tmp_path: Path, kafka: KafkaServer):
 
 def numbers_in_topic(bootstrap: str) -> list[int]:
     """The number of every event in the raw topic, as often as it is there."""
-    return asyncio.run(_numbers(bootstrap))
-
-
-async def _numbers(bootstrap: str) -> list[int]:
-    consumer = aiokafka.AIOKafkaConsumer(
-        "logs", bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
-    )
-    await consumer.start()
-    try:
-        partitions = list(consumer.assignment())
-        ends = await consumer.end_offsets(partitions)
-        found = []
-        for partition in partitions:
-            while await consumer.position(partition) < ends[partition]:
-                for records in (await consumer.getmany(timeout_ms=500)).values():
-                    for record in records:
-                        found += [json.loads(event)["metadata"]["number"] for event in msgpack.unpackb(record.value)]
-        return found
-    finally:
-        await consumer.stop()
+    events = (event for record in records(bootstrap, "logs") for event in msgpack.unpackb(record.value))
+    return [json.loads(event)["metadata"]["number"] for event in events]
 
 
 def report(what: str, oracle: Oracle, load: Load, found: list[int]) -> set[int]:

@@ -19,7 +19,7 @@ from logsync_streams.dlq import journal
 from logsync_streams.envelope import RawRecord
 from logsync_streams.errors import Unavailable
 from logsync_streams.settings import Settings
-from tests.pipeline.kafka_truth import reset
+from tests.pipeline.kafka_truth import records, reset
 from tests.unit.test_dlq_letters import LETTER
 
 
@@ -68,25 +68,11 @@ async def write(settings: Settings, *letters: DeadLetterRecord) -> None:
         await producer.stop()
 
 
-async def raw_records(settings: Settings) -> list[RawRecord]:
-    consumer = aiokafka.AIOKafkaConsumer(
-        "logs", bootstrap_servers=settings.kafka.bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
-    )
-    await consumer.start()
-    try:
-        partitions = list(consumer.assignment())
-        ends = await consumer.end_offsets(partitions)
-        found = []
-        for partition in partitions:
-            while await consumer.position(partition) < ends[partition]:
-                for records in (await consumer.getmany(partition, timeout_ms=500)).values():
-                    found += [
-                        RawRecord(one.topic, one.partition, one.offset, one.timestamp, one.value, one.headers)
-                        for one in records
-                    ]
-        return found
-    finally:
-        await consumer.stop()
+def raw_records(settings: Settings) -> list[RawRecord]:
+    return [
+        RawRecord(one.topic, one.partition, one.offset, one.timestamp, one.value, one.headers)
+        for one in records(",".join(settings.kafka.bootstrap), "logs")
+    ]
 
 
 def letters(number: int) -> list[DeadLetterRecord]:
@@ -103,7 +89,7 @@ def test_letters_go_back_under_their_own_ids_and_are_not_open_any_more(settings,
     assert 450 == opened(settings)
 
     assert 0 == dlq.replay(settings, Wanted(category="undecodable"), dry_run=False)
-    decoded = [envelope.decode(record) for record in asyncio.run(raw_records(settings))]
+    decoded = [envelope.decode(record) for record in raw_records(settings)]
     assert {letter.event_id: (letter.value, letter.received_at, 1) for letter in written} == {
         one.ids[0]: (one.events[0], one.received_at, one.origin.attempts) for one in decoded
     }
@@ -126,7 +112,7 @@ def test_what_was_dropped_stays_counted(settings, capsys):
     printed = capsys.readouterr().out
     assert "1 dead letter open:" in printed
     assert "1  dropped for ever: undecodable in parse" in printed
-    assert [] == asyncio.run(raw_records(settings))
+    assert [] == raw_records(settings)
 
 
 # The embedded broker has no limit on a record's size.

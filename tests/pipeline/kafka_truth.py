@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import aiokafka
 from aiokafka.admin import AIOKafkaAdminClient
@@ -64,25 +65,31 @@ async def _in_flight(bootstrap: str) -> dict[str, int]:
 
 def dead_letters(bootstrap: str) -> list[tuple[str, bytes, dict[str, str]]]:
     """(event id, bytes, headers) of every dead letter."""
-    return asyncio.run(_dead_letters(bootstrap))
+    found = []
+    for record in records(bootstrap, "logs-dlq"):
+        headers = {name: value.decode() for name, value in record.headers}
+        if "logsync-event-id" in headers:  # else it is the mark that a letter was handled
+            found.append((headers["logsync-event-id"], record.value or b"", headers))
+    return found
 
 
-async def _dead_letters(bootstrap: str) -> list[tuple[str, bytes, dict[str, str]]]:
+def records(bootstrap: str, topic: str) -> list[Any]:
+    """Everything that a topic holds now, as aiokafka's ConsumerRecords; each partition in order."""
+    return asyncio.run(_records(bootstrap, topic))
+
+
+async def _records(bootstrap: str, topic: str) -> list[Any]:
     consumer = aiokafka.AIOKafkaConsumer(
-        "logs-dlq", bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        topic, bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
     )
     await consumer.start()
     try:
-        partitions = list(consumer.assignment())
-        ends = await consumer.end_offsets(partitions)
-        found = []
-        for partition in partitions:
-            while await consumer.position(partition) < ends[partition]:
-                for records in (await consumer.getmany(timeout_ms=500)).values():
-                    for record in records:
-                        headers = {name: value.decode() for name, value in record.headers}
-                        if "logsync-event-id" in headers:  # else it is the mark that a letter was handled
-                            found.append((headers["logsync-event-id"], record.value or b"", headers))
+        ends = await consumer.end_offsets(list(consumer.assignment()))
+        found: list[Any] = []
+        for partition, end in ends.items():
+            while await consumer.position(partition) < end:
+                for fetched in (await consumer.getmany(partition, timeout_ms=500)).values():
+                    found += fetched
         return found
     finally:
         await consumer.stop()
