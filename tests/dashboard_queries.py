@@ -12,12 +12,16 @@ from dashboards.generate import FOLDER
 Json = dict[str, Any]
 
 GRAFANA = sorted((FOLDER / "grafana" / "dashboards").glob("*.json"))
-# What Grafana puts in for its variables and ours: one service, all environments.
-VARIABLES = {
-    "$__rate_interval": "15s",
-    "$service": "auth-service",
-    "$environment": "*",
-}
+# What Grafana puts in for its variables and ours: one service and all environments; several of each. Lucene's texts
+# it escapes.
+PROMETHEUS_VARIABLES = (
+    {"$__rate_interval": "15s", "$service": "auth-service"},
+    {"$__rate_interval": "15s", "$service": "(auth-service|shop)"},
+)
+ELASTICSEARCH_VARIABLES = (
+    {"$service": "auth\\-service", "$environment": "*"},
+    {"$service": "auth\\-service", "$environment": '("production" OR "staging")'},
+)
 # Between operands; a comparison's `bool` and the matching of labels belong to the operator.
 _OPERATOR = re.compile(
     r"\s+(?:and|or|unless|==|!=|>=|<=|>|<|/|\*|-|\+)\s+(?:bool\s+)?(?:(?:on|ignoring)\s*\([^)]*\)\s*)?"
@@ -38,10 +42,22 @@ def targets(kind: str) -> Iterator[tuple[str, Json]]:
                     yield f"{dashboard['uid']}: {panel['title']} {target['refId']}", target
 
 
-def filled_in(text: str) -> str:
-    for name, value in VARIABLES.items():
+def filled_in(text: str, variables: dict[str, str]) -> str:
+    for name, value in variables.items():
         text = text.replace(name, value)
     return text
+
+
+def expressions(target: Json) -> set[str]:
+    """The PromQL that Grafana makes of a target: with one value of a variable, and with several where it may."""
+    several = '=~"$service"' in target["expr"]
+    return {filled_in(target["expr"], variables) for variables in PROMETHEUS_VARIABLES[: 2 if several else 1]}
+
+
+def variables() -> Iterator[Json]:
+    """The variables of all dashboards whose values are asked for."""
+    for dashboard in dashboards():
+        yield from (one for one in dashboard["templating"]["list"] if one["type"] == "query")
 
 
 def operands(expression: str) -> list[str]:
@@ -65,10 +81,15 @@ def operands(expression: str) -> list[str]:
     return found_operands
 
 
-def elasticsearch_body(target: Json) -> Json:
-    """The search that Grafana makes of a target."""
+def elasticsearch_bodies(target: Json) -> list[Json]:
+    """The searches that Grafana makes of a target."""
+    return [elasticsearch_body(target, variables) for variables in ELASTICSEARCH_VARIABLES]
+
+
+def elasticsearch_body(target: Json, variables: dict[str, str] = ELASTICSEARCH_VARIABLES[0]) -> Json:
+    """The search with these values of its variables."""
     (metric,) = target["metrics"]
-    query = {"query_string": {"query": filled_in(target["query"]), "analyze_wildcard": True}}
+    query = {"query_string": {"query": filled_in(target["query"], variables), "analyze_wildcard": True}}
     body: Json = {"query": {"bool": {"filter": [query, _RANGE]}}, "track_total_hits": True}
     if metric["type"] == "logs":
         return {**body, "size": 10, "sort": [{"@timestamp": "desc"}]}

@@ -14,6 +14,7 @@ import yaml
 
 from deploy.fetch import ELASTICSEARCH_VERSION
 from deploy.monitoring import PrometheusServer
+from deploy.servers import free_port
 from tests.monitoring import start
 from tests.pipeline.kafka_truth import reset
 from tests.pipeline.oracle import eventually
@@ -21,15 +22,21 @@ from tests.pipeline.processes import Child, Pipeline
 from tests.servers.shared import SharedServers
 from tests.servers.wiping import wipe
 
+POLICY = {"retention_days": 7, "archive_to_s3": True, "s3_bucket": "logs", "s3_prefix": "archive"}
+# Secrets that the processes get, and nobody may see; these servers ask for none.
+CANARY = "canary-7f3a9"
+SECRETS = ("LOGSYNC_STORE__PASSWORD", "LOGSYNC_COLLECTOR__FORWARD_SHARED_KEY")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 class Observed:
-    """collector and worker (with the query API) run; prometheus scrapes them."""
+    """collector and worker (with the query API) run; prometheus scrapes them, and the retention once it is started."""
 
-    def __init__(self, pipeline: Pipeline, prometheus: PrometheusServer, collector: Child, worker: Child) -> None:
+    def __init__(
+        self, pipeline: Pipeline, prometheus: PrometheusServer, collector: Child, worker: Child, retention_port: int
+    ) -> None:
         self.pipeline, self.prometheus = pipeline, prometheus
-        self.collector, self.worker = collector, worker
+        self.collector, self.worker, self._retention_port = collector, worker, retention_port
         self.query_url = f"http://127.0.0.1:{pipeline.query_port}"
 
     def query_api_answers(self) -> bool:
@@ -38,6 +45,12 @@ class Observed:
             return httpx.get(f"{self.query_url}/readyz", timeout=20).status_code == 200
         except httpx.TransportError:
             return False
+
+    def start_retention(self) -> Child:
+        """It archives what is older than a week to a folder, and looks every few seconds."""
+        child = self.pipeline.retention(self._retention_port)
+        child.wait_until_ready()
+        return child
 
     def send(self, number: int, **fields: Any) -> None:
         """Post this many events alike."""
@@ -62,7 +75,19 @@ def observed(folder: Path, servers: SharedServers, rules: dict[str, str], alertm
     kafka, elasticsearch = servers.kafka(), servers.elasticsearch(ELASTICSEARCH_VERSION)
     wipe(elasticsearch.url)
     reset(kafka.bootstrap)
-    extra = {"LOGSYNC_QUERY__ENABLED": "true", "LOGSYNC_LOG_FORMAT": "json"}
+    policies = folder / "policies.json"
+    policies.write_text(json.dumps({"retention_policies": {"default": POLICY}}))
+    extra = {
+        "LOGSYNC_QUERY__ENABLED": "true",
+        "LOGSYNC_LOG_FORMAT": "json",
+        "LOGSYNC_RETENTION__POLICIES_FILE": str(policies),
+        "LOGSYNC_RETENTION__ARCHIVE_FOLDER": str(folder / "archive"),
+        "LOGSYNC_RETENTION__GRACE_HOURS": "0",
+        "LOGSYNC_RETENTION__INTERVAL_HOURS": "0.001",
+        **dict.fromkeys(SECRETS, CANARY),
+        "LOGSYNC_STORE__USERNAME": "nobody",
+    }
+    retention_port = free_port()
     pipeline = Pipeline(folder, kafka.bootstrap, elasticsearch.url, **extra)
     prometheus = None
     try:
@@ -74,19 +99,23 @@ def observed(folder: Path, servers: SharedServers, rules: dict[str, str], alertm
         (home / "rules").mkdir(parents=True)
         for name, text in rules.items():
             (home / "rules" / name).write_text(text)
-        jobs = {"logsync-collector": collector, "logsync-worker": worker}
+        jobs = {
+            "logsync-collector": collector.url,
+            "logsync-worker": worker.url,
+            "logsync-retention": f"http://127.0.0.1:{retention_port}",
+        }
         config: dict[str, Any] = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": ["rules/*.yml"],
             "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": [child.url.removeprefix("http://")]}]}
-                for job, child in jobs.items()
+                {"job_name": job, "static_configs": [{"targets": [url.removeprefix("http://")]}]}
+                for job, url in jobs.items()
             ],
         }
         if alertmanager:
             config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]}
         prometheus = PrometheusServer(home, yaml.safe_dump(config))
-        running = Observed(pipeline, start(prometheus), collector, worker)
+        running = Observed(pipeline, start(prometheus), collector, worker, retention_port)
         eventually(running.query_api_answers, 60, "the query API beside the worker")
         yield running
     finally:
