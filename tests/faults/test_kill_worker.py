@@ -14,7 +14,7 @@ from tests.pipeline.processes import Pipeline
 KILLS = scaled(3, 20)  # at instants from a seed
 EVENTS_PER_SECOND = 2000
 FOREIGN_EVENTS_PER_SECOND = 300  # one a Kafka record, which the consumer coalesces
-RECOVERY_SECONDS = 90.0
+RECOVERY_SECONDS = 400.0  # generous: the machine may be busy with other things
 
 
 def run_with_kills(pipeline: Pipeline, oracle: Oracle, app: str = "logsync_streams") -> tuple[Verdict, list[int]]:
