@@ -338,6 +338,7 @@ class RetentionSettings(_Group):
     s3_checksums: Literal["when_supported", "when_required"] = Field(
         "when_supported", description="the SDK's checksums; when_required for stores that do not know the newer ones"
     )
+    s3_connect_timeout_seconds: float = Field(10, gt=0, le=120, description="time that a connection to S3 may take")
     s3_timeout_seconds: float = Field(60, gt=0, le=600, description="a request's time to answer")
     s3_attempts: int = Field(5, ge=1, le=20, description="tries of one request to S3")
     part_bytes: int = Field(

@@ -10,6 +10,7 @@ comes before the drop: between the two, an index that is gone could otherwise be
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -64,6 +65,8 @@ STEPS = (
     "tombstone",
     "dropped",
 )
+
+log = logging.getLogger(__name__)
 
 OpenObjects = Callable[[str], Objects]
 Holds = Mapping[str, Sequence[str]]
@@ -257,7 +260,7 @@ class Archiver:
             await asyncio.to_thread(put)
         except ObjectExists:
             # Ours, whose answer was lost, or another process's: either way the first one stands, if it is whole.
-            return await self._checked(goes_to, info)
+            manifest = await self._checked(goes_to, info)
         await asyncio.to_thread(_tidy, bucket, manifest, key)
         return manifest
 
@@ -300,6 +303,9 @@ class Archiver:
                 whole = manifest.documents == manifest.index_documents
                 if whole and first and manifest.parts and first[0].id != manifest.parts[0].first_id:
                     raise ArchiveDamaged(f"{facts.info.name}: the archive of this name is of another index")
+                # Again: who was killed when the manifest was there has not.
+                at = folder(goes_to.prefix, facts.info.name)
+                await asyncio.to_thread(_tidy, self._bucket(goes_to), manifest, at + MANIFEST)
         self.proceed()
         if not fresh.restored:
             archives = [
@@ -328,11 +334,17 @@ def options(policy: Policy) -> PutOptions:
 
 
 def _tidy(bucket: Objects, manifest: Manifest, key: str) -> None:
-    """Remove the parts of attempts that came to nothing. Under the lease: nobody else is writing here."""
+    """Remove the parts of attempts that came to nothing. Under the lease: nobody else is writing here.
+
+    A role that may not delete leaves them: the archive is whole without. Raises Unavailable.
+    """
     named = {key, *(part.key for part in manifest.parts)}
-    for found in list(bucket.list(key.removesuffix(MANIFEST))):
-        if found.key not in named:
-            bucket.delete(found.key)
+    try:
+        for found in list(bucket.list(key.removesuffix(MANIFEST))):
+            if found.key not in named:
+                bucket.delete(found.key)
+    except ConfigurationError as error:
+        log.warning("what an earlier attempt left stays in the bucket: %s", error)
 
 
 def _add_page(

@@ -36,9 +36,9 @@ class S3Objects:
         self._bucket = bucket
         config = Config(
             region_name=settings.s3_region,
-            connect_timeout=10,
+            connect_timeout=settings.s3_connect_timeout_seconds,
             read_timeout=settings.s3_timeout_seconds,
-            retries={"mode": "standard", "max_attempts": settings.s3_attempts},
+            retries={"mode": "standard", "total_max_attempts": settings.s3_attempts},
             # Stores that know no newer checksums refuse or ignore them: our own sha256 is checked either way.
             request_checksum_calculation=settings.s3_checksums,
             response_checksum_validation=settings.s3_checksums,

@@ -16,6 +16,7 @@ from tests.pipeline.fixtures import chosen_seed, oracle, pipeline, seed
 __all__ = ["oracle", "pipeline", "seed"]
 
 _ROTATED = {
+    "test_archive_s3",
     "test_counters",
     "test_records",
     "test_servers_down",
