@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from bench import measure, query
+from bench import measure, metrics_cost, query
 from bench.contenders import Contender, Missing
 from bench.doors import DoorContender, run_door
 from bench.load import Traffic
@@ -34,8 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if [name.upper() for name in options.rows] == ["Q1"]:  # no pairs of pipelines: it asks stores
         return query.main(["--dry"] if options.dry else [])
+    metered = [name.upper() for name in options.rows] == ["O1"]  # no pairs either: its share of one run
     try:
-        wanted = [row(name) for name in options.rows or DEFAULT_ROWS]
+        wanted = [] if metered else [row(name) for name in options.rows or DEFAULT_ROWS]
     except KeyError as error:
         print(error.args[0], file=sys.stderr)
         return 2
@@ -45,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             bench = _bench(Path(folder), *servers, events=options.events, seed=options.seed)
             numbers = count()
             made = [section(_result(bench, each, numbers, options.pairs)) for each in wanted]
+            if metered:
+                made = [metrics_cost.section(bench, [next(numbers) for _ in range(metrics_cost.RUNS)])]
     except (RunFailed, MissingTool) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -56,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(each.id for each in ROWS)}, Q1")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(each.id for each in ROWS)}, Q1, O1")
     parser.add_argument("--pairs", type=int, default=ENOUGH_PAIRS, help="pairs to keep a row (default %(default)s)")
     parser.add_argument("--events", type=int, default=300_000, help="events a run (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the traffic (default %(default)s)")

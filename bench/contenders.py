@@ -13,6 +13,8 @@ from pathlib import Path
 from bench.load import Form, Identity
 from deploy.servers import free_port
 
+METERED_FILE_VARIABLE = "BENCH_METERED_FILE"  # where bench/metered.py tells what it metered
+
 
 class Missing(Exception):
     """A row cannot be run here: what it compares with is not installed."""
