@@ -25,6 +25,7 @@ from retention.objects import ObjectMissing, Objects
 
 FORMAT = "logsync-archive/1"
 MANIFEST = "manifest.json"
+_READ_BYTES = 256 * 1024
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 
 
@@ -275,16 +276,29 @@ def verify_parts(objects: Objects, parts: Iterable[Part]) -> None:
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    """Memory: as much as is read at once, and a line, however well it was compressed."""
+    reader = zstandard.ZstdDecompressor().stream_reader(_Source(chunks))  # type: ignore[arg-type]  # it only reads
     rest = b""
-    for chunk in chunks:
-        lines = (rest + decompressor.decompress(chunk)).split(b"\n")
+    while text := reader.read(_READ_BYTES):
+        lines = (rest + text).split(b"\n")
         rest = lines.pop()
         if len(rest) > _MAX_LINE_BYTES:
             raise EOFError("a line without an end")
         yield from lines
-    if rest or not decompressor.eof:
+    for _ in chunks:  # what follows belongs to the object, and to its hash
+        pass
+    if rest:
         raise EOFError("it is cut off")
+
+
+class _Source:
+    """What zstandard reads from."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    def read(self, _: int = -1) -> bytes:
+        return next(self._chunks, b"")
 
 
 def _digest(content: dict[str, Any]) -> str:
