@@ -16,8 +16,9 @@ from logsync_streams.query.guard import Guard
 from logsync_streams.query.live import Live
 from logsync_streams.query.pages import STATIC, Pages
 from logsync_streams.query.problems import HANDLERS
+from logsync_streams.query.retention import Retention, ViewRetention
 from logsync_streams.query.routes import Routes
-from logsync_streams.query.saved import SavedSearches
+from logsync_streams.query.saved import FilePlace, SavedSearches, SharesSearches
 from logsync_streams.query.tail import Hub
 from logsync_streams.settings import Settings
 from logsync_streams.storage.api import EventReader
@@ -33,17 +34,20 @@ def create_app(
     *,
     rates: Callable[[], dict[str, object]] | None = None,
     hub: Hub | None = None,
+    retention: ViewRetention | None = None,
     now: Callable[[], int] = _now,
 ) -> Starlette:
     """The application. reader: what searches are answered from; the caller opens and closes it.
 
     rates: what `GET /api/error-rates` answers, None when this process does not know (503). hub: where live tails
-    listen, None when this process sees no logs pass (503); whoever feeds it closes it before the server stops. now:
-    epoch ms, for times such as now-15m.
+    listen, None when this process sees no logs pass (503); whoever feeds it closes it before the server stops.
+    retention: what `GET /api/retention` answers, None as for the rates. now: epoch ms, for times such as now-15m.
     """
-    stored = Routes(reader, settings.query, Asking(settings.query), now)
+    asking = Asking(settings.query)
+    stored = Routes(reader, settings.query, asking, now)
     live = Live(hub, settings.query)
-    pages = Pages(rates, SavedSearches(settings.data_dir, settings.query.max_saved_searches))
+    place = reader.saved_searches() if isinstance(reader, SharesSearches) else FilePlace(settings.data_dir)
+    pages = Pages(rates, SavedSearches(place, settings.query.max_saved_searches))
     return Starlette(
         routes=[
             Route("/api/logs/search", stored.search),
@@ -55,6 +59,7 @@ def create_app(
             Route("/api/logs/{id}", stored.log),
             Route("/api/logs/{id}/context", stored.context),
             Route("/api/error-rates", pages.error_rates),
+            Route("/api/retention", Retention(retention, asking).answer),
             Route("/api/saved-searches", pages.saved_searches),
             Route("/api/saved-searches/{name:path}", pages.saved_search, methods=["GET", "PUT", "DELETE"]),
             Route("/healthz", pages.healthz),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +41,7 @@ class Pages:
 
     async def saved_searches(self, request: Request) -> Response:
         known_only(request.query_params, ())
-        found = await asyncio.to_thread(self._saved.all)
+        found = await self._saved.all()
         return JSON({"searches": [{"name": name, "search": search} for name, search in found.items()]})
 
     async def saved_search(self, request: Request) -> Response:
@@ -51,13 +50,13 @@ class Pages:
         if request.method == "PUT":
             _refuse_other_sites(request)
             search = await _json_body(request)
-            return JSON({"name": name, "search": await asyncio.to_thread(self._saved.put, name, search)})
+            return JSON({"name": name, "search": await self._saved.put(name, search)})
         if request.method == "DELETE":
             _refuse_other_sites(request)
-            if await asyncio.to_thread(self._saved.delete, name):
+            if await self._saved.delete(name):
                 return Response(status_code=204)
         else:
-            found = await asyncio.to_thread(self._saved.all)
+            found = await self._saved.all()
             if name in found:
                 return JSON({"name": name, "search": found[name]})
         raise HTTPException(404, "there is no saved search of this name")

@@ -1,7 +1,8 @@
-"""Searches saved under a name: one small JSON file in the data folder, read again when another process changed it."""
+"""Searches saved under a name: checked here, kept in the store where processes share it, else in a file."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -9,7 +10,7 @@ import tempfile
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import orjson
 
@@ -23,14 +24,72 @@ MAX_BODY_BYTES = 16_384
 PARTS = {"q": 8192, "from": 40, "to": 40, "sort": 4, "columns": 2000}
 
 
+class Place(Protocol):
+    """Where searches are kept: a file, or the store where that is shared. Each method raises Unavailable."""
+
+    async def all(self) -> dict[str, dict[str, str]]:
+        """By name, in order."""
+        ...
+
+    async def put(self, name: str, search: dict[str, str], most: int) -> bool:
+        """Save or replace; False, and nothing is changed, when there are `most` others already."""
+        ...
+
+    async def delete(self, name: str) -> bool:
+        """Whether there was one of this name."""
+        ...
+
+
+@runtime_checkable
+class SharesSearches(Protocol):
+    """A reader of a store that several machines share: it keeps saved searches, too."""
+
+    def saved_searches(self) -> Place: ...
+
+
 class SavedSearches:
-    """Names -> the parts of a search. Its methods wait for the disk: call them in a thread."""
+    """Names -> the parts of a search, checked and at most `most` of them."""
 
-    def __init__(self, folder: Path, most: int) -> None:
-        self._path, self._most = folder / FILE, most
+    def __init__(self, place: Place, most: int) -> None:
+        self._place, self._most = place, most
 
-    def all(self) -> dict[str, dict[str, str]]:
-        """By name, in order. Raises Unavailable when the file cannot be read."""
+    async def all(self) -> dict[str, dict[str, str]]:
+        """By name, in order. Raises Unavailable."""
+        return await self._place.all()
+
+    async def put(self, name: str, search: Any) -> dict[str, str]:
+        """Save or replace; what was saved. Raises BadParameter for what is no search, Unavailable."""
+        checked_name(name)
+        checked = checked_search(search)
+        if not await self._place.put(name, checked, self._most):
+            raise BadParameter("name", f"{self._most} searches are saved already", hint="delete one that is old")
+        return checked
+
+    async def delete(self, name: str) -> bool:
+        """Whether there was one of this name. Raises Unavailable."""
+        try:
+            checked_name(name)
+        except BadParameter:
+            return False
+        return await self._place.delete(name)
+
+
+class FilePlace:
+    """One small JSON file in the data folder, for all processes that share the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+
+    async def all(self) -> dict[str, dict[str, str]]:
+        return await asyncio.to_thread(self._read)
+
+    async def put(self, name: str, search: dict[str, str], most: int) -> bool:
+        return await asyncio.to_thread(self._put, name, search, most)
+
+    async def delete(self, name: str) -> bool:
+        return await asyncio.to_thread(self._delete, name)
+
+    def _read(self) -> dict[str, dict[str, str]]:
         try:
             found = orjson.loads(self._path.read_bytes())
         except FileNotFoundError:
@@ -39,21 +98,17 @@ class SavedSearches:
             raise Unavailable(f"the saved searches in {str(self._path)!r} cannot be read: {error}") from error
         return dict(sorted(found.items()))
 
-    def put(self, name: str, search: Any) -> dict[str, str]:
-        """Save or replace; what was saved. Raises BadParameter for what is no search, Unavailable for the disk."""
-        checked_name(name)
-        checked = checked_search(search)
+    def _put(self, name: str, search: dict[str, str], most: int) -> bool:
         with self._alone():
-            found = self.all()
-            if name not in found and len(found) >= self._most:
-                raise BadParameter("name", f"{self._most} searches are saved already", hint="delete one that is old")
-            self._write({**found, name: checked})
-        return checked
+            found = self._read()
+            if name not in found and len(found) >= most:
+                return False
+            self._write({**found, name: search})
+        return True
 
-    def delete(self, name: str) -> bool:
-        """Whether there was one of this name. Raises Unavailable."""
+    def _delete(self, name: str) -> bool:
         with self._alone():
-            found = self.all()
+            found = self._read()
             if found.pop(name, None) is None:
                 return False
             self._write(found)

@@ -25,6 +25,7 @@ from logsync_streams.storage.elasticsearch_client import Answer, Connection
 from logsync_streams.storage.elasticsearch_counts import facets_body, facets_of, histogram_body, histogram_of
 from logsync_streams.storage.elasticsearch_generations import held_ids, indices_behind
 from logsync_streams.storage.elasticsearch_query import search_body
+from logsync_streams.storage.elasticsearch_saved import ElasticsearchSavedSearches
 from logsync_streams.storage.naming import ALL_INDICES
 
 log = structlog.get_logger(__name__)
@@ -79,6 +80,10 @@ class ElasticsearchReader:
             return set()
         behind = await indices_behind(self._connection, indices)
         return await held_ids(self._connection, behind, list(ids))
+
+    def saved_searches(self) -> ElasticsearchSavedSearches:
+        """Where the searches that people save are kept, for every process that reads this store."""
+        return ElasticsearchSavedSearches(self._connection)
 
     async def ready(self) -> None:
         await self._search({**search_body(SearchRequest(All(), limit=0), 5), "size": 0})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -11,7 +11,7 @@ import pytest
 from logsync_streams.errors import Unavailable
 from logsync_streams.query.app import create_app
 from logsync_streams.query.problems import BadParameter
-from logsync_streams.query.saved import FILE, SavedSearches
+from logsync_streams.query.saved import FILE, FilePlace, SavedSearches
 from logsync_streams.settings import QueryHttpSettings, Settings
 from logsync_streams.storage.memory import MemoryStore
 from tests.query import client_of
@@ -19,7 +19,7 @@ from tests.query import client_of
 
 @pytest.fixture
 def saved(tmp_path: Path) -> SavedSearches:
-    return SavedSearches(tmp_path / "data", most=3)
+    return SavedSearches(FilePlace(tmp_path / "data"), most=3)
 
 
 @pytest.fixture
@@ -29,53 +29,53 @@ async def client(tmp_path: Path):
         yield client
 
 
-def test_what_was_saved_is_there_by_name_and_for_another_process_too(saved, tmp_path):
-    saved.put("b", {"q": "level:error", "from": "", "columns": "message"})
-    saved.put("a", {"q": "x"})
-    saved.put("a", {"q": "y"})
+async def test_what_was_saved_is_there_by_name_and_for_another_process_too(saved, tmp_path):
+    await saved.put("b", {"q": "level:error", "from": "", "columns": "message"})
+    await saved.put("a", {"q": "x"})
+    await saved.put("a", {"q": "y"})
+    other = SavedSearches(FilePlace(tmp_path / "data"), 3)
 
-    assert {"a": {"q": "y"}, "b": {"q": "level:error", "columns": "message"}} == SavedSearches(
-        tmp_path / "data", 3
-    ).all()
-    assert (True, False) == (saved.delete("a"), saved.delete("a"))
-    assert ["b"] == list(saved.all())
+    assert {"a": {"q": "y"}, "b": {"q": "level:error", "columns": "message"}} == await other.all()
+    assert (True, False) == (await saved.delete("a"), await saved.delete("a"))
+    assert ["b"] == list(await saved.all())
 
 
-def test_no_more_than_so_many_are_kept_but_each_can_be_replaced(saved):
+async def test_no_more_than_so_many_are_kept_but_each_can_be_replaced(saved):
     for name in "abc":
-        saved.put(name, {})
+        await saved.put(name, {})
     with pytest.raises(BadParameter, match="3 searches"):
-        saved.put("d", {})
-    saved.put("c", {"q": "new"})
+        await saved.put("d", {})
+    await saved.put("c", {"q": "new"})
 
 
-def test_two_that_save_at_once_lose_nothing(tmp_path):
-    stores = [SavedSearches(tmp_path, most=100) for _ in range(4)]
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda n: stores[n % 4].put(f"name {n}", {"q": str(n)}), range(40)))
+async def test_two_that_save_at_once_lose_nothing(tmp_path):
+    places = [SavedSearches(FilePlace(tmp_path), most=100) for _ in range(4)]
+    await asyncio.gather(*(places[n % 4].put(f"name {n}", {"q": str(n)}) for n in range(40)))
 
-    assert 40 == len(stores[0].all())
+    assert 40 == len(await places[0].all())
 
 
-def test_a_file_that_cannot_be_read_is_said_and_not_overwritten(saved, tmp_path):
+async def test_a_file_that_cannot_be_read_is_said_and_not_overwritten(saved, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / FILE).write_text("{")
     with pytest.raises(Unavailable, match="cannot be read"):
-        saved.put("a", {})
+        await saved.put("a", {})
 
     assert "{" == (tmp_path / "data" / FILE).read_text()
 
 
 @pytest.mark.parametrize("search", [[], {"x": "y"}, {"q": 5}, {"q": "x" * 9000}, {"sort": "upwards"}, None])
-def test_what_is_no_search_is_refused(saved, search):
+async def test_what_is_no_search_is_refused(saved, search):
     with pytest.raises(BadParameter):
-        saved.put("a", search)
+        await saved.put("a", search)
 
 
 @pytest.mark.parametrize("name", ["", " ", " a", "a\n", "x" * 81, "\u202e", "\ud800"])
-def test_a_name_is_short_and_printable(saved, name):
+async def test_a_name_is_short_and_printable(saved, name):
     with pytest.raises(BadParameter):
-        saved.put(name, {})
+        await saved.put(name, {})
+
+    assert not await saved.delete(name)
 
 
 async def put(client: httpx.AsyncClient, name: str, **options) -> int:
