@@ -11,29 +11,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Protocol
 
 import orjson
 
-from logsync_streams.errors import ConfigurationError, LogSyncError, Unavailable
+from logsync_streams.errors import Unavailable
 from logsync_streams.events import receive_day
 from logsync_streams.state import StateLog
-from logsync_streams.storage.api import Query, SearchRequest
-from logsync_streams.storage.evaluate import compiled
 from logsync_streams.storage.factory import Store
-from logsync_streams.storage.naming import parse_index
 from retention.archive import ArchiveDamaged
 from retention.archiver import options
+from retention.erase_find import Finder, Found, Letters, OpenObjects, Where, held_lines
 from retention.erase_receipt import Receipt, receipt_key, receipts
-from retention.erased_archive import Matched, Rewriter, matched, sweep, unnamed, without_manifest
-from retention.objects import ObjectMissing, Objects
+from retention.erased_archive import Rewriter, folders, sweep, unnamed
+from retention.objects import ObjectMissing
 from retention.plan import Destination, destination
 from retention.policy import Policies
-from retention.restore import Wanted, archives
-from tables.erased import MAX_AGE_SECONDS, erased_records, ids_in_force
+from tables.erased import MAX_AGE_SECONDS, erased_records, ids_in_force, last_day_of
 
 STEPS = ("found", "recorded", "uploaded", "manifest", "tidied", "waited", "store", "letters", "checked", "receipt")
 # After this nobody writes an erased log any more: what is known of them is never older than MAX_AGE_SECONDS, and a
@@ -43,54 +39,6 @@ _PAGE = 500
 _CHECKS = 3
 # For logs that no topic holds any more: as long as a restore that had read its archive before may go on.
 _RESTORE_DAYS = 2
-
-OpenObjects = Callable[[str], Objects]
-
-
-class Letters(Protocol):
-    """The dead letters, as an erasure sees them."""
-
-    async def find(self, takes: Callable[[dict[str, Any]], bool], ids: Collection[str]) -> Mapping[str, date]:
-        """Those that are taken, or have one of these ids: event.id -> receive day. Raises Unavailable."""
-        ...
-
-    async def erase(self, ids: Collection[str]) -> int:
-        """Erase all open letters of these events; how many there were. Raises Unavailable."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """Which logs: query over documents with start <= @timestamp < end, epoch ms, None = open."""
-
-    query: Query
-    start: int | None = None
-    end: int | None = None
-
-    def wanted(self) -> Wanted:
-        """The same, for documents that are read. Raises InvalidQuery."""
-        return Wanted("", self.start, self.end, compiled(self.query))
-
-
-@dataclass
-class Found:
-    """What is to be erased. store: index -> ids; letters: id -> receive day; problems: what cannot be looked into."""
-
-    store: dict[str, set[str]] = field(default_factory=dict)
-    archives: list[Matched] = field(default_factory=list)
-    letters: dict[str, date] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-
-    def days(self) -> dict[str, date]:
-        """Each id's receive day."""
-        found = dict(self.letters)
-        for index, ids in self.store.items():
-            name = parse_index(index)
-            if name is not None:
-                found |= dict.fromkeys(ids, name.day)
-        for one in self.archives:
-            found |= dict.fromkeys(one.ids, date.fromisoformat(one.found.manifest.day))
-        return found
 
 
 @dataclass
@@ -115,63 +63,20 @@ class Eraser:
     step: Callable[[str], None] = lambda _: None
     progress: Callable[[int], None] = lambda _: None
 
-    # --------------------------------------------------------------------------------------------------------- looking
+    @property
+    def _finder(self) -> Finder:
+        return Finder(self.store, self.objects, self.policies, self.letters, self.max_ids, self.progress)
 
     async def find(self, where: Where) -> Found:
         """All that is to be erased. Raises InvalidQuery, Unavailable; ConfigurationError when it is too much."""
-        wanted, found = where.wanted(), Found()
-        await self.store.admin.refresh()
-        request = SearchRequest(where.query, where.start, where.end, "asc", _PAGE)
-        number = 0
-        while True:
-            page = await self.store.reader.search(request)
-            for hit in page.hits:
-                found.store.setdefault(hit.index, set()).add(hit.id)
-            number += len(page.hits)
-            self._bounded(number)
-            if page.cursor is None:
-                break
-            request = replace(request, after=page.cursor)
-        await asyncio.to_thread(self._find_archived, wanted, found)
-        ids = found.days().keys()
-        found.letters = dict(await self.letters.find(wanted.takes, ids))
-        self._bounded(len(found.days()))
-        return found
-
-    def _find_archived(self, wanted: Wanted, found: Found) -> None:
-        def damaged(error: LogSyncError) -> None:
-            found.problems.append(str(error))
-
-        number = 0
-        for archive in archives(self.policies, self.objects, damaged=damaged):
-            bucket = self.objects(archive.destination.bucket)
-            try:
-                one = matched(bucket, archive, wanted, self.progress)
-            except (ArchiveDamaged, ObjectMissing) as error:
-                damaged(error)
-                continue
-            # One without matches as well: its index may have some, of services that are archived elsewhere.
-            found.archives.append(one)
-            number += len(one.ids)
-            self._bounded(number)
-
-    def _bounded(self, number: int) -> None:
-        if number > self.max_ids:
-            raise ConfigurationError(
-                [
-                    f"LOGSYNC_RETENTION__MAX_ERASED_IDS: {self.max_ids}: more logs than this are meant, and each id "
-                    "has to be remembered; erase less at a time (--from, --to), or raise it"
-                ]
-            )
-
-    # --------------------------------------------------------------------------------------------------------- erasing
+        return await self._finder.find(where)
 
     async def run(self, found: Found, by: str, proof: str) -> Receipt:
         """Erase what was found; under the lease. What could not be done is among the receipt's problems: mended, and
         run again, it is done. Raises Unavailable, ConfigurationError, LeaseLost: run again, too.
         """
         self.step("found")
-        begun = Receipt(self.now(), by, proof, problems=list(found.problems))
+        begun = Receipt(self.now(), by, proof, problems=[*found.problems, *held_lines(found)])
         await self.state.decide(receipt_key(begun.begun_at, "begun"), orjson.dumps(asdict(begun)))
         days = found.days()
         await self._record(days)
@@ -208,8 +113,9 @@ class Eraser:
 
     async def _record(self, days: Mapping[str, date]) -> None:
         today = receive_day(self.now())
-        in_force = ids_in_force(await self.state.read(), today)
-        self._bounded(len(in_force | days.keys()))
+        known = await self.state.read()
+        in_force = ids_in_force(known, today)
+        self._finder.bounded(len(in_force | days.keys()))
         oldest = today - timedelta(days=self.topic_days)
         recent = [id for id, day in days.items() if day >= oldest]
         old = [id for id, day in days.items() if day < oldest]
@@ -217,11 +123,14 @@ class Eraser:
         records |= erased_records(old, today + timedelta(days=_RESTORE_DAYS))
         for key, value in records.items():
             await self.state.decide(key, value)
+        expired = [key for key in known if (last_day := last_day_of(key)) is not None and last_day < today]
+        if expired:
+            await self.state.forget(expired)
 
     async def _archives(self, found: Found, receipt: Receipt) -> set[str]:
         """Write the archives anew; the indices from which nothing may be removed yet, as theirs could not be."""
         counts = {str(info.name): info.documents for info in await self.store.admin.indices()}
-        kept: set[str] = set()
+        kept = set(found.damaged)
         for one in found.archives:
             manifest, goes_to = one.found.manifest, one.found.destination
             in_index = len(found.store.get(manifest.index, ()))
@@ -255,11 +164,13 @@ class Eraser:
         """Parts without a manifest: of an index that is in the store they will be written anew."""
         for goes_to in sorted({destination(policy) for policy in self.policies.values() if policy.archive_to_s3}):
             bucket = self.objects(goes_to.bucket)
-            for index, keys in without_manifest(bucket, goes_to.prefix).items():
-                if index in counts:
-                    sweep(bucket, keys)
+            for folder in folders(bucket, goes_to.prefix):
+                if folder.has_manifest:
+                    continue
+                if folder.index in counts:
+                    sweep(bucket, folder.keys)
                 else:
-                    receipt.problems.append(f"{keys[0]}: parts without a manifest are not looked into: remove them")
+                    receipt.problems.append(f"{folder.at}: parts without a manifest are not looked into: remove them")
 
     def _rewriter(self, goes_to: Destination) -> Rewriter:
         policy = next(one for one in self.policies.values() if one.archive_to_s3 and destination(one) == goes_to)

@@ -37,13 +37,23 @@ class Matched:
         return {id for ids in self.by_part.values() for id in ids}
 
 
-def matched(objects: Objects, found: Found, wanted: Wanted, progress: Callable[[int], None]) -> Matched:
-    """Read an archive for what is wanted; memory: the ids. Raises ArchiveDamaged, ObjectMissing, Unavailable."""
+def matched(
+    objects: Objects,
+    found: Found,
+    wanted: Wanted,
+    free: Callable[[Document], bool],
+    progress: Callable[[int], None],
+) -> Matched:
+    """Read an archive for what is wanted and free to go; memory: the ids.
+
+    Raises ArchiveDamaged, ObjectMissing, Unavailable.
+    """
     by_part = {}
     for part in found.manifest.parts:
         if wanted.may_hold(part):
             documents = (orjson.loads(line) for line in part_lines(objects, part))
-            ids = frozenset(document["event"]["id"] for document in documents if wanted.takes(document))
+            taken = (document for document in documents if wanted.takes(document) and free(document))
+            ids = frozenset(document["event"]["id"] for document in taken)
             if ids:
                 by_part[part.key] = ids
             progress(part.documents)
@@ -141,16 +151,24 @@ def sweep(objects: Objects, keys: Iterable[str]) -> None:
         objects.delete(key)
 
 
-def without_manifest(objects: Objects, prefix: str) -> dict[str, list[str]]:
-    """Folders of archives that have objects and no manifest: index -> keys. Raises Unavailable."""
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of an archive, or of what should have become one. at: with `/` at the end; index: its name."""
+
+    at: str
+    index: str
+    keys: tuple[str, ...]
+
+    @property
+    def has_manifest(self) -> bool:
+        return self.at + MANIFEST in self.keys
+
+
+def folders(objects: Objects, prefix: str) -> list[Folder]:
+    """All folders of archives, also of those without a manifest. Raises Unavailable."""
     found: dict[str, list[str]] = {}
-    whole = set()
     for info in objects.list(f"{prefix}/" if prefix else ""):
-        folder, _, name = info.key.rpartition("/")
-        index = folder.rpartition("/")[2]
-        if parse_index(index) is None:
-            continue
-        if name == MANIFEST:
-            whole.add(index)
-        found.setdefault(index, []).append(info.key)
-    return {index: keys for index, keys in found.items() if index not in whole}
+        at = info.key.rpartition("/")[0]
+        if parse_index(at.rpartition("/")[2]) is not None:
+            found.setdefault(at, []).append(info.key)
+    return [Folder(f"{at}/", at.rpartition("/")[2], tuple(keys)) for at, keys in sorted(found.items())]

@@ -10,15 +10,18 @@ from logsync_streams.cli.erase_letters import DeadLetters
 from logsync_streams.cli.printing import escape
 from logsync_streams.cli.progress import progress_bar
 from logsync_streams.cli.retention import DONE, FAILED, Say, in_a_sentence, opened
-from logsync_streams.errors import ConfigurationError, InvalidQuery
+from logsync_streams.errors import ConfigurationError, InvalidQuery, Unavailable
+from logsync_streams.events import iso_time
 from logsync_streams.query.language import parse
 from logsync_streams.query.parameters import time_range
 from logsync_streams.query.problems import BadParameter
 from logsync_streams.settings import Settings
 from logsync_streams.storage.api import And, Equals
 from logsync_streams.worker import now_ms
-from retention.erase import SETTLE_SECONDS, Eraser, Found, Where
+from retention.erase import SETTLE_SECONDS, Eraser
+from retention.erase_find import Found, Where, held_lines
 from retention.erase_receipt import Receipt, new_salt, proof_of, receipt_key, receipts
+from retention.settled import behind
 
 NONE_ERASED = 1  # exit code
 _SEGMENT_DAYS = 8  # Kafka keeps a record up to segment.ms (a week, by default) longer than its retention; and a day
@@ -70,11 +73,11 @@ def erase(
             )
             found = await look(eraser)
             number = len(found.days())
-            for line in lines(found):
+            for line in [*lines(found), *await on_its_way(settings)]:
                 say(escape(line))
             cut_off = any(not receipt.ended_at for receipt in await receipts(one.state))
             if dry_run or not (number or cut_off):
-                return FAILED if found.problems else DONE if number else NONE_ERASED
+                return FAILED if found.problems or found.held else DONE if number else NONE_ERASED
             if number and not confirmed(f"erase {number} logs for ever", number, yes=yes):
                 return NONE_ERASED
             if cut_off:
@@ -91,6 +94,20 @@ def erase(
     return in_a_sentence(act)
 
 
+async def on_its_way(settings: Settings) -> list[str]:
+    """What is said when logs are on their way, where nobody can find them. Raises Unavailable, ConfigurationError."""
+    try:
+        found = await behind(settings.kafka)
+    except Unavailable:
+        if not settings.kafka.embedded:
+            raise
+        return []  # the embedded broker forgets when it stops
+    since = f", received since {iso_time(found.process_from)}" if found.process_from is not None else ""
+    if not since and not found.waiting and not found.index_far:
+        return []
+    return [f"logs are on their way to the store{since}, and are not seen: erase again when they have come"]
+
+
 def lines(found: Found) -> list[str]:
     """What would be erased, for people."""
     shown = [f"{len(ids)} in {index}" for index, ids in sorted(found.store.items())]
@@ -100,6 +117,7 @@ def lines(found: Found) -> list[str]:
     if found.letters:
         shown.append(f"{len(found.letters)} among the dead letters")
     shown += [f"cannot be looked into: {problem}" for problem in found.problems]
+    shown += held_lines(found)
     shown.append(f"{len(found.days())} logs are meant, each counted once")
     return shown
 

@@ -19,7 +19,8 @@ from logsync_streams.settings import StoreSettings
 from logsync_streams.state import FileState
 from logsync_streams.storage.elasticsearch import ElasticsearchAdmin, ElasticsearchReader, ElasticsearchWriter, connect
 from logsync_streams.storage.factory import Store
-from retention.erase import Eraser, Where
+from retention.erase import Eraser
+from retention.erase_find import Where
 from retention.objects import MemoryObjects
 from tests.index_path import Path, record
 from tests.pipeline.kafka_truth import GROUPS, in_flight

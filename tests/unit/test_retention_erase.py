@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,9 +17,11 @@ from logsync_streams.storage.api import DUPLICATE, All
 from logsync_streams.storage.factory import Store
 from logsync_streams.storage.memory import MemoryStore
 from retention.archive import verify
-from retention.erase import STEPS, Eraser, Where
+from retention.erase import STEPS, Eraser
+from retention.erase_find import Where
 from retention.erase_receipt import new_salt, proof_of, receipts
 from retention.objects import MemoryObjects
+from retention.plan import DAY_MS
 from retention.restore import Wanted, archives, restore
 from tables.erased import ids_in_force
 from tests.contract.documents import NOON
@@ -86,17 +89,17 @@ class Rig:
         async def sleep(seconds):
             assert 0 < seconds <= 15
 
-        given: dict[str, Any] = {"max_ids": 1000, "topic_days": 14, "sleep": sleep} | others
-        return Eraser(
-            self.store,
-            lambda _: self.objects,
-            POLICIES,
-            self.letters,
-            self.state,
-            lambda: DUE,
-            self.folder / "work",
-            **given,
-        )
+        given: dict[str, Any] = {
+            "policies": POLICIES,
+            "letters": self.letters,
+            "state": self.state,
+            "now": lambda: DUE,
+            "work": self.folder / "work",
+            "max_ids": 1000,
+            "topic_days": 14,
+            "sleep": sleep,
+        }
+        return Eraser(self.store, lambda _: self.objects, **given | others)
 
     async def erase(self, query=QUERY, **others):
         eraser = self.eraser(**others)
@@ -258,16 +261,50 @@ async def test_an_erasure_that_was_cut_off_is_on_record(rig):
     assert [0] == [receipt.ended_at for receipt in await receipts(rig.state)]
 
 
-async def test_of_a_damaged_archive_nothing_is_lost_it_is_named_and_the_rest_is_erased(rig):
+@pytest.mark.parametrize("damaged", ["part", "manifest"])
+async def test_of_a_damaged_archive_nothing_is_erased_nor_of_its_index_and_mended_it_is(damaged, rig):
     [one] = [one for one in archives(POLICIES, lambda _: rig.objects) if "/auth/" in one.folder]
-    key = one.manifest.parts[0].key
-    rig.objects.held[key] = rig.objects.held[key][:-1]
+    key = one.manifest.parts[0].key if damaged == "part" else f"{one.folder}manifest.json"
+    whole = rig.objects.held[key]
+    rig.objects.held[key] = whole[:-1]
 
     receipt = await rig.erase()
 
     assert any(key in problem for problem in receipt.problems)
-    assert 4 == receipt.store[SHARED]
+    assert {SHARED: 4} == receipt.store
+    assert any(problem.startswith(f"{INDEX}: nothing was erased from it") for problem in receipt.problems)
     assert not rig.gone & (await stored_ids(rig.store.admin) - {log.id for log in rig.auth})
+    rig.objects.held[key] = whole  # mended, as from the bucket's versions
+
+    await rig.erase()
+
+    await rig.assert_erased()
+
+
+async def test_what_is_under_a_legal_hold_stays_everywhere_and_is_named(rig):
+    held = {**POLICIES, "auth": replace(POLICIES["auth"], legal_hold=True)}
+
+    receipt = await rig.erase(policies=held)
+    stored, kept, dead = await rig.everywhere()
+
+    of_auth = {log.id for log in rig.logs if b'"auth"' in log.body}
+    assert of_auth <= stored
+    assert of_auth <= kept
+    assert ({SHARED: 2}, 2, {}) == (receipt.store, receipt.dead_letters, receipt.archives)
+    assert rig.gone - of_auth == rig.gone - stored - dead
+    assert 4 == len([problem for problem in receipt.problems if "2 logs in" in problem and "legal hold" in problem])
+    assert rig.gone - of_auth == ids_in_force(await rig.state.read(), TODAY)
+
+
+async def test_ids_that_are_refused_no_more_are_forgotten_by_the_next_erasure(rig):
+    await rig.erase("user.id:1")
+    before = [key for key in await rig.state.read() if key.startswith("erased/")]
+    later = DUE + 15 * DAY_MS
+
+    await rig.erase("user.id:2", now=lambda: later)
+    after = [key for key in await rig.state.read() if key.startswith("erased/")]
+
+    assert (1, 1, set()) == (len(before), len(after), set(before) & set(after))
 
 
 async def test_more_than_can_be_remembered_is_refused_before_anything_is_done(rig):
