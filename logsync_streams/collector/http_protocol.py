@@ -11,7 +11,8 @@ import time
 from typing import Any
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from logsync_streams import metrics
 from logsync_streams.collector.limits import Limits
@@ -85,6 +86,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.phase, self.since, self.head_bytes, self.unparsed_bytes = _HEAD, time.monotonic(), 0, 0
+        self._answered: RequestResponseCycle | None = None
         self._address = self.client[0] if self.client else ""
         self._entered = self.guard.limits.connections.enter(SOURCE, self._address)
         self.guard.open.add(self)
@@ -92,9 +94,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(503, "there are too many connections")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.cycle is not None:
-            # An answer that waited for its peer to read goes on now, and uvloop refuses to write what nobody gets.
-            self.cycle.transport = _GONE
+        self._answer_nobody()
         super().connection_lost(exc)
         self.guard.open.discard(self)
         if self._entered:
@@ -162,7 +162,18 @@ class GuardedProtocol(HttpToolsProtocol):
     def _abort(self) -> None:
         self._enter(_CLOSING)
         self.pipeline.clear()
+        self._answer_nobody()
         self.transport.abort()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _answer_nobody(self) -> None:
+        # An answer that waits for its peer to read goes on now, and uvloop refuses to write what nobody gets. It is not
+        # `self.cycle`, which is the request that came last.
+        if self._answered is not None:
+            self._answered.transport = _GONE
 
     def _head(self, size: int) -> None:
         self.head_bytes += size

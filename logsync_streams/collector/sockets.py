@@ -15,6 +15,8 @@ from logsync_streams.settings import CollectorSettings
 log = structlog.get_logger(__name__)
 
 BACKLOG = 1024
+# Answers are short; left alone, the kernel keeps four megabytes for each peer that does not read them.
+_SEND_BUFFER_BYTES = 128 * 1024
 _FILES_BESIDE_CONNECTIONS = 200
 
 
@@ -62,6 +64,7 @@ class Sockets:
         try:
             if kind is socket.SOCK_STREAM:
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
             opened.setblocking(False)
             opened.bind(address)
             if kind is socket.SOCK_STREAM:

@@ -87,11 +87,13 @@ def test_a_body_that_trickles_is_cut_off_by_its_rate_long_before_its_deadline():
             assert b"408" in slow.recv(1000)
 
 
-def test_a_peer_that_reads_no_answers_is_cut_off():
+def test_a_peer_that_reads_no_answers_is_cut_off(caplog):
     limits = {"publish_timeout_seconds": 0.5, "receive_timeout_seconds": 0.5}
     with RunningCollector(**limits) as collector, slow_connections(collector.port("http"), 1, b"") as (deaf,):
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         send_until_cut(deaf, b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n", pause=0.02)
+
+    assert [] == [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")]
 
 
 def test_a_peer_that_sends_requests_without_end_before_the_answers_is_cut_off():
