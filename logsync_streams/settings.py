@@ -23,9 +23,10 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from logsync_streams.errors import ConfigurationError
 
 PREFIX = "LOGSYNC_"
-# Read by the test suite and the tools around it, not by the product.
+# Read by the command line, by the test suite and the tools around it: no settings of a process of ours.
 _NOT_SETTINGS = {
     "LOGSYNC_CONFIG",
+    "LOGSYNC_URL",
     "LOGSYNC_REQUIRE_REAL",
     "LOGSYNC_TEST_SEED",
     "LOGSYNC_ALL_FAULTS",

@@ -10,7 +10,7 @@ import typer
 application = typer.Typer()
 
 Query = Annotated[str, typer.Argument(help="The query, e.g. 'level:error service:auth-service timeout'.")]
-Url = Annotated[str, typer.Option(help="The query API.")]
+Url = Annotated[str, typer.Option(envvar="LOGSYNC_URL", help="The query API.")]
 From = Annotated[str | None, typer.Option("--from", help="ISO 8601, epoch ms, or now-15m.")]
 To = Annotated[str | None, typer.Option("--to", help="As --from.")]
 OldestFirst = Annotated[bool, typer.Option("--oldest-first", help="Else the newest come first.")]

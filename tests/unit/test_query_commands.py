@@ -217,6 +217,14 @@ def test_each_command_has_help_with_its_exit_codes(command):
     assert "exit code" in " ".join(result.output.split())
 
 
+@pytest.mark.parametrize("command", [["search"], ["tail"], ["context", "id"], ["export"], ["errors"]])
+def test_the_query_api_of_another_machine_is_named_once_in_the_environment(command):
+    result = CliRunner().invoke(application, command, env={"LOGSYNC_URL": "http://127.0.0.1:1"})
+
+    assert 2 == result.exit_code
+    assert "http://127.0.0.1:1 cannot be asked" in result.output
+
+
 def test_the_shell_can_complete_the_commands():
     asked = {"_LOGSYNC_COMPLETE": "complete_bash", "COMP_WORDS": "logsync se", "COMP_CWORD": "1"}
     result = CliRunner().invoke(application, [], env=asked, prog_name="logsync")
