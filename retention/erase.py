@@ -32,20 +32,25 @@ from retention.policy import Policies
 from tables.erased import MAX_AGE_SECONDS, erased_records, ids_in_force, last_day_of
 
 STEPS = ("found", "recorded", "uploaded", "manifest", "tidied", "waited", "store", "letters", "checked", "receipt")
-# After this nobody writes an erased log any more: what is known of them is never older than MAX_AGE_SECONDS, and a
-# write that was begun before is through.
-SETTLE_SECONDS = MAX_AGE_SECONDS + 5
 _PAGE = 500
 _CHECKS = 3
 # For logs that no topic holds any more: as long as a restore that had read its archive before may go on.
 _RESTORE_DAYS = 2
 
 
+def settling(request_timeout_seconds: float) -> float:
+    """After so many seconds nobody writes an erased log any more: what is known of them is never older than
+    MAX_AGE_SECONDS, and a request to the store that was begun before has ended.
+    """
+    return MAX_AGE_SECONDS + request_timeout_seconds
+
+
 @dataclass
 class Eraser:
     """Looks, and erases. now: epoch ms; work: a folder for parts under way; max_ids: so many ids may be refused at a
-    time; topic_days: so long, after its receive day, a topic may bring a log back; check(): raises when the lease is
-    lost. step(name) is called after each of STEPS, progress(documents) while archives are read.
+    time; topic_days: so long, after its receive day, a topic may bring a log back; settle_seconds: see `settling`;
+    check(): raises when the lease is lost. step(name) is called after each of STEPS, progress(documents) while archives
+    are read.
     """
 
     store: Store
@@ -57,7 +62,7 @@ class Eraser:
     work: Path
     max_ids: int
     topic_days: int
-    settle_seconds: float = SETTLE_SECONDS
+    settle_seconds: float
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     check: Callable[[], None] = lambda: None
     step: Callable[[str], None] = lambda _: None

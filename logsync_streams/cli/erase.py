@@ -18,7 +18,7 @@ from logsync_streams.query.problems import BadParameter
 from logsync_streams.settings import Settings
 from logsync_streams.storage.api import And, Equals
 from logsync_streams.worker import now_ms
-from retention.erase import SETTLE_SECONDS, Eraser
+from retention.erase import Eraser, settling
 from retention.erase_find import Found, Where, held_lines
 from retention.erase_receipt import Receipt, new_salt, proof_of, receipt_key, receipts
 from retention.settled import behind
@@ -69,7 +69,7 @@ def erase(
                 one.archiver.work,
                 retention.max_erased_ids,
                 retention.erased_ids_days,
-                SETTLE_SECONDS,
+                settling(settings.store.request_timeout_seconds),
             )
             found = await look(eraser)
             number = len(found.days())

@@ -33,12 +33,13 @@ from tests.unit.test_retention_late import archive_all, drop_all
 USERS, EACH = 6, 25
 WHERE = 'labels.user:u3 OR "user u3"'
 WITHIN_SECONDS = 60.0
+TIMEOUT = {"LOGSYNC_STORE__REQUEST_TIMEOUT_SECONDS": "5"}  # so much longer an erasure waits
 
 
 def logsync(pipeline: Pipeline, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "logsync_streams.cli", *arguments],
-        env=pipeline.environment,
+        env={**pipeline.environment, **TIMEOUT},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -114,7 +115,7 @@ def rewind(bootstrap: str) -> int:
 
 def test_what_is_erased_stays_away_when_every_topic_gives_it_out_again(pipeline: Pipeline):
     url = pipeline.elasticsearch_url
-    collector, worker = pipeline.collector(), pipeline.worker()
+    collector, worker = pipeline.collector(), pipeline.worker(**TIMEOUT)
     for child in (collector, worker):
         child.wait_until_ready()
     send(collector, pipeline.bootstrap)
@@ -132,7 +133,7 @@ def test_what_is_erased_stays_away_when_every_topic_gives_it_out_again(pipeline:
 
     assert 0 == worker.stop(), worker.log_end()
     assert rewind(pipeline.bootstrap) > 0
-    again = pipeline.worker()
+    again = pipeline.worker(**TIMEOUT)
     again.wait_until_ready()
     eventually(lambda: again.metric("log_volume_total") == USERS * (EACH + 1), WITHIN_SECONDS, "all is read again")
     eventually(lambda: not any(in_flight(pipeline.bootstrap).values()), WITHIN_SECONDS, "all is settled again")
@@ -175,7 +176,7 @@ async def test_an_archived_day_is_erased_from_and_a_late_log_meanwhile_is_archiv
 
     try:
         eraser = Eraser(
-            store, lambda _: objects, POLICIES, NoLetters(), state, lambda: DUE, tmp_path, 1000, 14, sleep=no_wait
+            store, lambda _: objects, POLICIES, NoLetters(), state, lambda: DUE, tmp_path, 1000, 14, 0, sleep=no_wait
         )
         receipt = await eraser.run(await eraser.find(Where(parse("user.id:7 OR user.id:42"))), "a@b", "")
 

@@ -49,7 +49,7 @@ async def logs(tmp_path, monkeypatch):
         "RETENTION__GRACE_HOURS": "0",
     }.items():
         monkeypatch.setenv(f"LOGSYNC_{name}", str(value))
-    monkeypatch.setattr(command, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(command, "settling", lambda seconds: 0.0)
     return old
 
 

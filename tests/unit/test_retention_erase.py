@@ -97,6 +97,7 @@ class Rig:
             "work": self.folder / "work",
             "max_ids": 1000,
             "topic_days": 14,
+            "settle_seconds": 15,
             "sleep": sleep,
         }
         return Eraser(self.store, lambda _: self.objects, **given | others)
