@@ -17,6 +17,7 @@ __all__ = ["oracle", "pipeline", "seed"]
 
 _ROTATED = {
     "test_archive_s3",
+    "test_clock",
     "test_counters",
     "test_records",
     "test_servers_down",
