@@ -21,7 +21,8 @@ def pytest_report_header() -> list[str]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "opened" in metafunc.fixturenames:
-        params = [pytest.param(name, marks=subject.marks) for name, subject in subjects().items()]
+        every = metafunc.definition.get_closest_marker("every_version") is not None
+        params = [pytest.param(name, marks=one.marks) for name, one in subjects(every_version=every).items()]
         metafunc.parametrize("opened", params, indirect=True)
 
 

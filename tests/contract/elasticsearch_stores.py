@@ -7,7 +7,7 @@ that is supported, and the newest.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
@@ -17,7 +17,9 @@ from logsync_streams.storage.elasticsearch import ElasticsearchAdmin, Elasticsea
 from logsync_streams.storage.factory import Store
 from tests.contract.stores import Opened, Subject
 
-VERSIONS = os.environ.get("LOGSYNC_TEST_ELASTICSEARCH", "8.19.8,7.10.2,9.2.4").split(",")
+SUPPORTED = ("7.10.2", "7.17.29", "8.19.8", "9.2.4")
+_NAMED = os.environ.get("LOGSYNC_TEST_ELASTICSEARCH")
+VERSIONS = ["8.19.8", "7.10.2", "9.2.4"] if _NAMED is None else _NAMED.split(",")
 
 
 def _opener(version: str) -> Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Opened]]:
@@ -41,6 +43,10 @@ def _opener(version: str) -> Callable[[pytest.FixtureRequest], AbstractAsyncCont
     return elasticsearch
 
 
-STORES: dict[str, Subject] = {
-    f"elasticsearch-{version}": Subject(_opener(version), marks=(pytest.mark.real,)) for version in VERSIONS if version
-}
+def _subjects(versions: Iterable[str]) -> dict[str, Subject]:
+    return {f"elasticsearch-{version}": Subject(_opener(version), marks=(pytest.mark.real,)) for version in versions}
+
+
+STORES = _subjects(filter(None, VERSIONS))
+# The other supported versions, for the tests that are marked with `every_version`.
+FURTHER = {} if _NAMED is not None else _subjects(version for version in SUPPORTED if version not in VERSIONS)

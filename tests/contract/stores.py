@@ -72,11 +72,13 @@ async def embedded(request: pytest.FixtureRequest) -> AsyncIterator[Opened]:
         await opened.store.close()
 
 
-def subjects() -> dict[str, Subject]:
-    """All stores by name; those of Elasticsearch from their own module."""
-    from tests.contract.elasticsearch_stores import STORES as SERVERS
+def subjects(*, every_version: bool = True) -> dict[str, Subject]:
+    """All stores by name; those of Elasticsearch from their own module. every_version: also of those versions that only
+    the tests marked so run on.
+    """
+    from tests.contract import elasticsearch_stores
 
-    return STORES | SERVERS
+    return STORES | elasticsearch_stores.STORES | (elasticsearch_stores.FURTHER if every_version else {})
 
 
 STORES: dict[str, Subject] = {

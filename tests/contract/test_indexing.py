@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from functools import partial
 
 import orjson
+import pytest
 
 from agents.process import Outcome as Processed
 from logsync_streams.enriched import Enriched
@@ -52,6 +53,7 @@ async def counted(opened: Opened) -> dict[str, list[str]]:
     return {index: sorted(there) for index, there in sorted(found.items())}
 
 
+@pytest.mark.every_version
 async def test_every_record_is_acknowledged_in_order_and_every_document_stored_once(opened: Opened):
     path = Path(opened.store, NOON)
     given = [bodies(120) for _ in range(6)]
@@ -70,6 +72,7 @@ async def test_what_is_delivered_again_is_stored_once(opened: Opened):
     assert {f"{TARGET}-000001": sorted(ids(given))} == await counted(opened)
 
 
+@pytest.mark.every_version
 async def test_a_late_event_for_a_blocked_index_opens_a_second_generation_and_is_found_once(opened: Opened):
     early, late = bodies(3), bodies(2)
     path = Path(opened.store, NOON)
@@ -163,6 +166,7 @@ async def test_a_day_that_was_dropped_is_never_revived(opened: Opened):
     ]
 
 
+@pytest.mark.every_version
 async def test_a_field_of_another_type_costs_no_log(opened: Opened):
     [id] = new_ids(1)
     odd = {"service": "auth", "message": {"text": "boom"}, "host": {"name": "web-1"}}
@@ -181,6 +185,7 @@ async def test_a_field_of_another_type_costs_no_log(opened: Opened):
     assert {"name": "web-1"} == hit.document["host"]
 
 
+@pytest.mark.every_version
 async def test_five_thousand_label_names_are_all_found(opened: Opened):
     documents = [
         make_document({"labels": {f"key{i}.{part}": f"value {i}" for part in "abcde"}}) for i in range(0, 5000, 5)
