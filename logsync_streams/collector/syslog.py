@@ -42,7 +42,7 @@ class SyslogUdp(asyncio.DatagramProtocol):
         self._max_bytes = settings.max_event_bytes
         self._wait = settings.multiline_wait_ms / 1000
         self._joiner: Joiner[Key] = Joiner(
-            lambda key, event: self._offer(key[0], event),
+            self._offer_joined,
             wait_seconds=self._wait,
             max_bytes=min(settings.multiline_max_bytes, settings.max_event_bytes),
             start=settings.multiline_start,
@@ -86,6 +86,12 @@ class SyslogUdp(asyncio.DatagramProtocol):
         self._joiner.expire(time.monotonic())
         if self._joiner.held:
             self._timer = asyncio.get_running_loop().call_later(self._wait / 2, self._expire)
+
+    def _offer_joined(self, key: Key, data: bytes) -> None:
+        try:
+            self._publish(key[0], data)
+        except Unavailable:
+            self._full.inc()
 
     def _offer(self, sender: Sender, data: bytes) -> None:
         try:
