@@ -211,15 +211,6 @@ RETENTION = Dashboard(
     "LogSync: retention and archive",
     [
         number("Expired unread", "sum(logsync_expired_unread_events_total)", red_from=1),
-        series(
-            "Waiting, of the time until Kafka removes it",
-            Prom(
-                "max by (group, topic) (logsync_oldest_unprocessed_age_seconds)\n"
-                "/ on (topic) group_left () max by (topic) (logsync_topic_retention_seconds)",
-                "{{group}} {{topic}}",
-            ),
-            unit="percentunit",
-        ),
         number(
             "Last success of the retention",
             "max(logsync_retention_last_success_timestamp_seconds) * 1000",
@@ -229,6 +220,15 @@ RETENTION = Dashboard(
         number("Overdue", "max(logsync_retention_overdue_seconds)", "s", red_from=86_400),
         number("Problems of the last run", "max(logsync_retention_problems)", red_from=1),
         number("Days held back", "max(logsync_retention_held_days)", red_from=1),
+        series(
+            "Waiting, of the time until Kafka removes it",
+            Prom(
+                "max by (group, topic) (logsync_oldest_unprocessed_age_seconds)\n"
+                "/ on (topic) group_left () max by (topic) (logsync_topic_retention_seconds)",
+                "{{group}} {{topic}}",
+            ),
+            unit="percentunit",
+        ),
         series(
             "Archived and dropped events",
             Prom(_rate("logsync_archived_events_total"), "archived"),
