@@ -5,13 +5,27 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from faust.types import TP
 
 from logsync_streams import metrics
-from logsync_streams.upkeep import Inventory, Waiting, oldest
+from logsync_streams.upkeep import Inventory, Upkeep, Waiting, oldest
 from tables.services import Seen
 
 TP0, TP1 = TP("logs", 0), TP("logs", 1)
+
+
+@pytest.mark.parametrize(
+    ("hour_read", "joined", "stopping", "ready"),
+    [(True, True, False, True), (False, True, False, False), (True, False, False, False), (True, True, True, False)],
+    ids=["standing by without a partition", "last hour not read", "not in its group", "told to stop"],
+)
+def test_a_worker_in_all_its_groups_is_ready_with_or_without_partitions(hour_read, joined, stopping, ready):
+    good: Any = SimpleNamespace(guarded=SimpleNamespace(joined=True), should_stop=False, assigned={TP0})
+    one: Any = SimpleNamespace(guarded=SimpleNamespace(joined=joined), should_stop=stopping, assigned=set())
+    fold: Any = SimpleNamespace(ready=hour_read)
+
+    assert ready == Upkeep({"process": good, "index": one}, fold, None, lambda: 0).is_ready()
 
 
 def test_the_age_is_that_of_the_oldest_message_of_a_partition():
