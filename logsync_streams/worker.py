@@ -51,6 +51,7 @@ from logsync_streams.upkeep import Inventory, Upkeep
 from logsync_streams.version import VERSION
 from logsync_streams.watchdog import Watchdog
 from retention.policy import Assignment, assignment, datasets, read_policies, state_key
+from retention.shown import View
 from tables.assignments import Assignments
 from tables.erased import ErasedIds
 from tables.tombstones import Tombstones
@@ -156,7 +157,7 @@ def build(settings: Settings) -> Worker:
     if settings.query.enabled:
         reader = worker.store.reader if worker.store else open_reader(settings)
         hub = Hub(settings.query.max_tail_waiting_logs)
-        api = create_app(reader, settings, rates=fold.view, hub=hub, now=now_ms)
+        api = create_app(reader, settings, rates=fold.view, hub=hub, retention=View(state.read, now_ms), now=now_ms)
         views.mount_search(first, api)
         ready.append(serve_query(first, settings, api, hub))
     views.mount(

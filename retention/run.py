@@ -16,10 +16,10 @@ from logsync_streams.state import StateLog
 from retention.archiver import Archiver, Changed, Holds
 from retention.lease import Lease, LeaseLost
 from retention.plan import Action, Plan
+from retention.shown import PLAN, RECEIPT, plan_view
 
 log = logging.getLogger(__name__)
 
-_RECEIPT = "retention-run/"
 _COMPARED_RUNS = 7
 MAX_RECEIPTS = 1000
 
@@ -133,6 +133,8 @@ async def run(
         await _keep(state, receipt, archiver.now())
         raise
     await _keep(state, receipt, archiver.now())
+    left = Plan(tuple(entry for entry in plan.entries if entry.alias not in receipt.dropped))
+    await _keep_plan(state, left, receipt.ended_at)
     observe(receipt, plan)
     return receipt
 
@@ -171,16 +173,23 @@ async def _drop(archiver: Archiver, plan: Plan, held: Holds, receipt: Receipt, w
 
 async def _keep(state: StateLog, receipt: Receipt, now: int) -> None:
     receipt.ended_at = now
-    await state.decide(f"{_RECEIPT}{iso_time(receipt.begun_at)}", orjson.dumps(asdict(receipt)))
-    kept = sorted(key for key in await state.read() if key.startswith(_RECEIPT))
+    await state.decide(f"{RECEIPT}{iso_time(receipt.begun_at)}", orjson.dumps(asdict(receipt)))
+    kept = sorted(key for key in await state.read() if key.startswith(RECEIPT))
     if len(kept) > MAX_RECEIPTS:
         await state.forget(kept[:-MAX_RECEIPTS])
+
+
+async def _keep_plan(state: StateLog, plan: Plan, made_at: int) -> None:
+    """What is left to be done, for the page."""
+    newest = f"{PLAN}{iso_time(made_at)}"
+    await state.decide(newest, orjson.dumps(plan_view(plan, made_at)))
+    await state.forget(key for key in await state.read() if key.startswith(PLAN) and key < newest)
 
 
 async def receipts(state: StateLog) -> list[Receipt]:
     """All receipts, oldest first."""
     found: Mapping[str, Any] = await state.read()
-    return [Receipt(**orjson.loads(found[key])) for key in sorted(found) if key.startswith(_RECEIPT)]
+    return [Receipt(**orjson.loads(found[key])) for key in sorted(found) if key.startswith(RECEIPT)]
 
 
 def observe(receipt: Receipt, plan: Plan) -> None:

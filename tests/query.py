@@ -39,6 +39,41 @@ async def store_with(*documents: Document) -> MemoryStore:
     return store
 
 
+_HOSTILE = "<img src=x onerror=alert(1)>\u202e is behind"
+
+
+def _day(dataset: str, action: str, *reasons: str) -> dict[str, Any]:
+    alias, due = f"logsync-{dataset}-2026.11.01", "2026-11-24T00:00:00.000Z"
+    size: dict[str, Any] = {"documents": 1234, "size_bytes": 5}
+    return {"alias": alias, "day": "2026-11-01", "dataset": dataset, "action": action, "policy": "default"} | {
+        "due_at": due,
+        "reasons": list(reasons),
+        **size,
+    }
+
+
+_RUN = {
+    "begun_at": "2026-11-24T06:00:00.000Z",
+    "ended_at": "2026-11-24T06:01:00.000Z",
+    "archived_documents": 70_000,
+    "archived_bytes": 1,
+    "dropped_documents": 0,
+    "held_days": 1,
+    "problems": [f"auth: {_HOSTILE}"],
+    "more_problems": 2,
+    "unfinished": "",
+}
+# What `GET /api/retention` may answer.
+RETENTION: dict[str, Any] = {
+    "plan": {
+        "made_at": "2026-11-24T06:01:00.000Z",
+        "days": [_day("auth", "held", _HOSTILE), _day("pay", "drop"), _day("shop", "keep", "kept")],
+        "more_days": 0,
+    },
+    "runs": [_RUN],
+}
+
+
 def client_of(app: Starlette) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8082")

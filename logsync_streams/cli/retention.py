@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any
 
 import orjson
 
@@ -28,6 +27,7 @@ from retention.plan import Action, Entry, Plan
 from retention.policy import Policies, datasets, read_policies
 from retention.run import Receipt, receipts
 from retention.settled import behind
+from retention.shown import entry_view
 
 DONE, DUE, FAILED = 0, 1, 2  # exit codes
 _HOUR_MS = 3_600_000
@@ -115,7 +115,7 @@ def plan(settings: Settings, *, as_json: bool, say: Say) -> int:
         if as_json:
             answer = {
                 "due": found.due,
-                "days": [_shown(entry) for entry in found.entries],
+                "days": [entry_view(entry) for entry in found.entries],
                 "last_run": asdict(last[0]) if last else None,
             }
             say(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
@@ -185,32 +185,6 @@ def in_a_sentence(act: Callable[[], Awaitable[int]]) -> int:
     except LogSyncError as error:
         print(f"logsync: {escape(str(error))}", file=sys.stderr)
     return FAILED
-
-
-def _shown(entry: Entry) -> dict[str, Any]:
-    return {
-        "alias": entry.alias,
-        "day": entry.day.isoformat(),
-        "dataset": entry.dataset,
-        "action": entry.action.value,
-        "reasons": list(entry.reasons),
-        "policy": entry.by,
-        "due_at": None if entry.due_at is None else iso_time(entry.due_at),
-        "documents": entry.documents,
-        "size_bytes": entry.size_bytes,
-        "indices": [str(facts.info.name) for facts in entry.indices],
-        "services": [
-            {
-                "service": one.service,
-                "policy": one.policy,
-                "documents": one.documents,
-                "size_bytes": one.size_bytes,
-                "due_at": None if one.due_at is None else iso_time(one.due_at),
-                "archive": one.archive._asdict() if one.archive else None,
-            }
-            for one in entry.services
-        ],
-    }
 
 
 def _sum(entries: list[Entry]) -> int:

@@ -19,6 +19,7 @@ from logsync_streams.query.openapi_schemas import (
     thing,
 )
 from logsync_streams.query.parameters import DEFAULT_LIMIT, FILTERS
+from logsync_streams.query.retention import SCHEMA as RETENTION
 from logsync_streams.query.saved import MAX_NAME_LENGTH
 from logsync_streams.version import VERSION
 
@@ -173,6 +174,11 @@ _PATHS: dict[str, Any] = {
         "getErrorRates",
         "Events and errors by service, counted by receive time before any filter",
         answer("The rates.", {"type": "object"}),
+    ),
+    "/api/retention": _get(
+        "getRetention",
+        "What the retention will archive and drop, and why, as of its last run; and its last runs",
+        answer("The plan and the runs.", RETENTION),
     ),
     "/api/saved-searches": _get(
         "savedSearches", "Searches saved under a name", answer("All, by name.", ref("SavedSearches"))

@@ -15,6 +15,7 @@ import uvicorn
 
 from logsync_streams.errors import ConfigurationError
 from logsync_streams.query.app import create_app
+from logsync_streams.query.retention import ViewRetention
 from logsync_streams.query.tail import Hub
 from logsync_streams.settings import QueryHttpSettings, Settings
 from logsync_streams.storage.factory import open_reader
@@ -30,19 +31,29 @@ FeedTail = Callable[[Settings, Hub], AbstractAsyncContextManager[None]]
 log = structlog.get_logger()
 
 
-def run(settings: Settings, *, open_rates: OpenRates | None = None, feed_tail: FeedTail | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; 0 after a clean stop. Without open_rates `/api/error-rates` answers 503, and
-    without feed_tail `/api/logs/tail` does.
+def run(
+    settings: Settings,
+    *,
+    open_rates: OpenRates | None = None,
+    feed_tail: FeedTail | None = None,
+    retention: ViewRetention | None = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT; 0 after a clean stop. Without open_rates `/api/error-rates` answers 503, without
+    feed_tail `/api/logs/tail` does, and without retention `/api/retention`.
 
     Raises ConfigurationError when the address cannot be listened on or the store's settings are wrong.
     """
     with _listen(settings.query) as listener:
-        asyncio.run(_serve(settings, listener, open_rates, feed_tail))
+        asyncio.run(_serve(settings, listener, open_rates, feed_tail, retention))
     return 0
 
 
 async def _serve(
-    settings: Settings, listener: socket.socket, open_rates: OpenRates | None, feed_tail: FeedTail | None
+    settings: Settings,
+    listener: socket.socket,
+    open_rates: OpenRates | None,
+    feed_tail: FeedTail | None,
+    retention: ViewRetention | None,
 ) -> None:
     async with AsyncExitStack() as stack:
         reader = open_reader(settings)
@@ -53,7 +64,7 @@ async def _serve(
             await stack.enter_async_context(feed_tail(settings, hub))
         server = _Server(
             uvicorn.Config(
-                create_app(reader, settings, rates=rates, hub=hub),
+                create_app(reader, settings, rates=rates, hub=hub, retention=retention),
                 log_config=None,  # our own logs are structlog's
                 log_level="warning",  # and say when it starts and stops
                 access_log=False,

@@ -17,13 +17,18 @@ from schemathesis.specs.openapi.checks import (
 
 from logsync_streams.query.app import create_app
 from logsync_streams.settings import QueryHttpSettings, Settings
-from tests.query import log, store_with
+from tests.query import RETENTION, log, store_with
 
 # Of each operation; nine have parameters that can be varied, so more than two thousand requests in all.
 EXAMPLES = 250
 OTHER_OPERATIONS = {"search", "histogram", "facets", "fields", "tail", "export"}
 ENDLESS = "/api/logs/tail"
 RATES: dict[str, object] = {"complete": True, "services": []}
+
+
+async def retention() -> dict[str, object]:
+    return RETENTION
+
 
 _folder = tempfile.TemporaryDirectory(prefix="logsync-openapi-")
 _store = asyncio.run(
@@ -33,6 +38,7 @@ _app = create_app(
     _store,
     Settings(data_dir=Path(_folder.name), query=QueryHttpSettings(allowed_hosts=["*"])),
     rates=lambda: RATES,
+    retention=retention,
 )
 schema = schemathesis.openapi.from_asgi("/openapi.json", _app).exclude(path=ENDLESS)
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -199,7 +199,7 @@ async def test_what_is_not_wanted_is_not_dropped(store, objects, tmp_path):
 
 async def test_a_day_that_is_held_back_while_the_question_waits_is_not_dropped(store, objects, tmp_path):
     await fill(store, documents(5, PAY_TARGET, "pay"))
-    late = {}
+    late: dict[str, list[str]] = {}
 
     async def holds():
         return dict(late)
@@ -230,7 +230,9 @@ async def test_each_run_leaves_a_receipt_and_the_oldest_go(store, objects, tmp_p
 
 async def test_who_finds_another_at_work_says_so_and_comes_back_when_that_ones_lease_ends(monkeypatch):
     metrics.retention_problems.set(0)
-    stop, said, pauses = asyncio.Event(), [], []
+    stop = asyncio.Event()
+    said: list[str] = []
+    pauses: list[float] = []
 
     async def one_run():
         if len(pauses) == 2:

@@ -45,6 +45,7 @@ export const fields = reading("api/logs/fields");
 export const context = (id, parameters, signal) =>
   ask(`api/logs/${encodeURIComponent(id)}/context`, parameters, { signal });
 export const errorRates = () => ask("api/error-rates");
+export const retention = () => ask("api/retention");
 
 const saved = (name) => `api/saved-searches/${encodeURIComponent(name)}`;
 export const savedSearches = () => ask("api/saved-searches");
