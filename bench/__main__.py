@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-from bench import measure, metrics_cost, query
+from bench import alone, measure, metrics_cost, query
 from bench.contenders import Contender, Missing
 from bench.doors import DoorContender, run_door
 from bench.load import Traffic
@@ -21,12 +23,21 @@ from bench.pairs import in_pairs
 from bench.results import ENOUGH_PAIRS, Result, section, update, versions
 from bench.rows import DEFAULT_ROWS, ROWS, Row, row
 from bench.run import Bench, Run, RunFailed, run
+from bench.stores import RealStore, StandIn
 from deploy.fetch import MissingTool
-from deploy.servers import KafkaServer
+from deploy.servers import ElasticsearchServer, KafkaServer
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 _WARM_UP_EVENTS = 10_000
 _ROW_SECONDS = 480  # with the servers' start: "runnable alone in under ten minutes"
+
+
+# No pairs: each makes its section of the results.
+_ALONE: dict[str, Callable[[Bench, Iterator[int]], str]] = {
+    "M1": lambda bench, numbers: alone.memory(bench, next(numbers)),
+    "R1": lambda bench, numbers: alone.killed(bench, next(numbers)),
+    "O1": lambda bench, numbers: metrics_cost.section(bench, [next(numbers) for _ in range(metrics_cost.RUNS)]),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,20 +45,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if [name.upper() for name in options.rows] == ["Q1"]:  # no pairs of pipelines: it asks stores
         return query.main(["--dry"] if options.dry else [])
-    metered = [name.upper() for name in options.rows] == ["O1"]  # no pairs either: its share of one run
+    names = [name.upper() for name in options.rows or DEFAULT_ROWS]
     try:
-        wanted = [] if metered else [row(name) for name in options.rows or DEFAULT_ROWS]
+        wanted = [None if name in _ALONE else row(name) for name in names]
     except KeyError as error:
         print(error.args[0], file=sys.stderr)
         return 2
     logging.getLogger("aiokafka").setLevel(logging.ERROR)  # a new topic's first try, before its leader is known
     try:
-        with tempfile.TemporaryDirectory(prefix="logsync-bench-") as folder, _servers(Path(folder)) as servers:
-            bench = _bench(Path(folder), *servers, events=options.events, seed=options.seed)
+        with tempfile.TemporaryDirectory(prefix="logsync-bench-") as folder, _servers(Path(folder)) as (kafka, port):
+            os.chmod(folder, 0o755)  # Elasticsearch runs as a user of its own
+            bench = _bench(Path(folder), kafka.bootstrap, port, events=options.events, seed=options.seed)
             numbers = count()
-            made = [section(_result(bench, each, numbers, options.pairs)) for each in wanted]
-            if metered:
-                made = [metrics_cost.section(bench, [next(numbers) for _ in range(metrics_cost.RUNS)])]
+            made = []
+            for name, each in zip(names, wanted, strict=True):
+                if each is None:
+                    made.append(_ALONE[name](bench, numbers))
+                elif each.whole:
+                    made.append(section(_whole_result(bench, kafka, each, numbers, options.pairs)))
+                else:
+                    made.append(section(_result(bench, each, numbers, options.pairs)))
     except (RunFailed, MissingTool) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -59,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(each.id for each in ROWS)}, Q1, O1")
+    ids = ", ".join([*(each.id for each in ROWS), *_ALONE, "Q1"])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {ids}")
     parser.add_argument("--pairs", type=int, default=ENOUGH_PAIRS, help="pairs to keep a row (default %(default)s)")
     parser.add_argument("--events", type=int, default=300_000, help="events a run (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the traffic (default %(default)s)")
@@ -70,7 +88,21 @@ def _parser() -> argparse.ArgumentParser:
 def _bench(folder: Path, bootstrap: str, standin_port: int, *, events: int, seed: int) -> Bench:
     now_ms = int(time.time() * 1000)
     warm_up = Traffic.make(_WARM_UP_EVENTS, seed=seed + 1, now_ms=now_ms)
-    return Bench(folder, bootstrap, standin_port, warm_up, Traffic.make(events, seed=seed, now_ms=now_ms))
+    return Bench(folder, bootstrap, StandIn(standin_port), warm_up, Traffic.make(events, seed=seed, now_ms=now_ms))
+
+
+def _whole_result(bench: Bench, kafka: KafkaServer, wanted: Row, numbers: Iterator[int], pairs: int) -> Result:
+    """With Elasticsearch in the stand-in's place, and the servers' CPU. Its first run is in no figure: a JVM is slow
+    until it has compiled what it runs most.
+    """
+    elasticsearch = ElasticsearchServer(bench.folder / "elasticsearch", heap_mib=1024)
+    try:
+        elasticsearch.start()
+        whole = replace(bench, store=RealStore(elasticsearch), pids=(kafka.pid,) if kafka.pid else ())
+        run(whole, wanted.ours(), next(numbers))  # type: ignore[arg-type]  # no door
+        return _result(whole, wanted, numbers, pairs)
+    finally:
+        elasticsearch.stop()
 
 
 def _result(bench: Bench, wanted: Row, numbers: Iterator[int], pairs: int) -> Result:
@@ -98,12 +130,12 @@ def _result(bench: Bench, wanted: Row, numbers: Iterator[int], pairs: int) -> Re
         seconds=_ROW_SECONDS,
         control=measure.control_seconds,
     )
-    return Result(wanted, kept, discarded, versions(list(dict.fromkeys(contenders))))
+    return Result(wanted, kept, discarded, versions(list(dict.fromkeys(contenders)), whole=wanted.whole))
 
 
 @contextmanager
-def _servers(folder: Path) -> Iterator[tuple[str, int]]:
-    """Kafka's address and the stand-in's port."""
+def _servers(folder: Path) -> Iterator[tuple[KafkaServer, int]]:
+    """Kafka and the stand-in's port."""
     kafka = KafkaServer(folder / "kafka", heap_mib=768)
     try:
         kafka.start()
@@ -112,7 +144,7 @@ def _servers(folder: Path) -> Iterator[tuple[str, int]]:
                 first = store.stdout.readline() if store.stdout else ""
                 if not first.startswith("ready "):
                     raise RunFailed(f"the stand-in store did not come up: {first!r}")
-                yield kafka.bootstrap, int(first.split()[1])
+                yield kafka, int(first.split()[1])
             finally:
                 store.terminate()
     finally:

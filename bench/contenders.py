@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from bench.load import Form, Identity
@@ -36,14 +38,18 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Command:
+    """status_ports: where several workers that share the work tell of their partitions."""
+
     arguments: list[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    status_ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
     """name: in the table. form: what its topic holds. identity: under which ids it stores. version: asked once.
-    one_broken_in: so many of its events have one among them that cannot be read; 0 for none.
+    one_broken_in: so many of its events have one among them that cannot be read; 0 for none. latency_ms: of the
+    stand-in's answers.
     """
 
     name: str
@@ -52,12 +58,31 @@ class Contender:
     command: Callable[[Place], Command]
     version: Callable[[], str]
     one_broken_in: int = 0
+    latency_ms: int = 0
 
 
 def ours(form: Form, *, one_broken_in: int = 0) -> Contender:
     """The worker with roles process and index, everything on but the query API."""
     name = f"LogSync Streams, 1 in {one_broken_in} broken" if one_broken_in else "LogSync Streams"
     return Contender(name, form, "event", _worker, _our_version, one_broken_in)
+
+
+def ours_counting(*, counting: bool) -> Contender:
+    """The worker with all three roles, or without the count of anything (bench/uncounted.py) and that role."""
+    if not counting:
+        return Contender("not counting", "envelopes", "event", partial(_worker, module="bench.uncounted"), _our_version)
+    return Contender("counting", "envelopes", "event", partial(_worker, roles="process,index,count"), _our_version)
+
+
+def ours_slow_store(workers: int, latency_ms: int) -> Contender:
+    """One worker or several, with a store that takes its time to answer."""
+    name = f"{workers} worker{'s' * (workers > 1)}"
+    return Contender(name, "envelopes", "event", partial(_workers, number=workers), _our_version, latency_ms=latency_ms)
+
+
+def everything_on(place: Place) -> Command:
+    """The worker as it is by default: all roles, and the query API beside them."""
+    return _worker(place, roles="process,index,count", more={"QUERY__ENABLED": "true", "QUERY__PORT": str(free_port())})
 
 
 def hand_loop(form: Form) -> Contender:
@@ -86,10 +111,29 @@ def rsyslog_version() -> str:
     return " ".join(done.stdout.split()[:2])
 
 
-def _worker(place: Place) -> Command:
+def _workers(place: Place, number: int) -> Command:
+    """Several workers as one process tree: a shell that waits for them."""
+    commands = [_worker(replace(place, folder=place.folder / str(one)), port=free_port()) for one in range(number)]
+    shown = [
+        shlex.join(["env", *(f"{name}={value}" for name, value in command.environment.items()), *command.arguments])
+        for command in commands
+    ]
+    ports = tuple(port for command in commands for port in command.status_ports)
+    return Command(["/bin/sh", "-c", " & ".join(shown) + " & wait"], status_ports=ports)
+
+
+def _worker(
+    place: Place,
+    *,
+    roles: str = "process,index",
+    module: str = "logsync_streams",
+    port: int = 0,
+    more: Mapping[str, str] | None = None,
+) -> Command:
     faust = str(Path(sys.executable).with_name("faust"))
+    port = port or free_port()
     settings = {
-        "ROLES": "process,index",
+        "ROLES": roles,
         "DATA_DIR": str(place.folder / "data"),
         "KAFKA__BOOTSTRAP": place.bootstrap,
         "KAFKA__RAW_TOPICS": place.topic,
@@ -98,10 +142,11 @@ def _worker(place: Place) -> Command:
         "STORE__ELASTICSEARCH_URLS": place.store_url,
         "STORE__REPLICAS": "0",
         "QUERY__ENABLED": "false",
-        "WEB__PORT": str(free_port()),
+        "WEB__PORT": str(port),
+        **(more or {}),
     }
     environment = {f"LOGSYNC_{name}": value for name, value in settings.items()}
-    return Command([faust, "-A", "logsync_streams", "worker", "--loglevel", "warn"], environment)
+    return Command([faust, "-A", module, "worker", "--loglevel", "warn"], environment, (port,))
 
 
 def _our_version() -> str:

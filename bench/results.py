@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.cluster import VERSION as STANDIN_VERSION
 from bench.pairs import Pair, Spread
-from bench.rows import ROWS, Row
+from bench.rows import ALONE, ROWS, Row
 from bench.run import Run
 
 ENOUGH_PAIRS = 5
@@ -57,20 +57,22 @@ def section(result: Result, *, now: datetime | None = None) -> str:
     facts = [f"{pairs[0].ours.events:,} events a run, {len(pairs)} pairs, {len(result.discarded)} discarded"]
     if row.goal is not None:
         facts.append(f"goal ≤ {row.goal}")
+    if row.speed_goal is not None:
+        facts.append(f"of events/s ≥ {row.speed_goal}")
     if len(pairs) < ENOUGH_PAIRS:
         facts.append("**indicative** (fewer than five pairs)")
     when = (now or datetime.now(UTC)).strftime("%Y-%m-%d")
     return f"{head}{'; '.join(facts)}.\n\n" + "\n".join(lines) + f"\n\n{when}; {'; '.join(result.versions)}\n"
 
 
-def versions(contenders: Sequence[str]) -> list[str]:
+def versions(contenders: Sequence[str], *, whole: bool = False) -> list[str]:
     """What was measured, on what."""
     libraries = ", ".join(f"{name} {version(name)}" for name in ("aiokafka", "faust-streaming", "orjson", "uvloop"))
     return [
         *contenders,
         libraries,
-        f"stand-in for Elasticsearch {STANDIN_VERSION}",
-        f"{os.cpu_count()} CPUs, Linux {platform.release().split('-')[0]}",
+        f"Elasticsearch {STANDIN_VERSION}" if whole else f"stand-in for Elasticsearch {STANDIN_VERSION}",
+        f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.0f}, Linux {platform.release().split('-')[0]}",
     ]
 
 
@@ -79,7 +81,7 @@ def update(path: Path, sections: Sequence[str]) -> None:
     text = path.read_text() if path.exists() else ""
     found = {match[1]: match[0].strip() + "\n" for match in _SECTION.finditer(text)}
     found |= {made.split()[1]: made for made in sections}
-    order = [row.id for row in ROWS if row.id in found]
+    order = [id for id in (*(row.id for row in ROWS), *ALONE) if id in found]
     order += sorted(found.keys() - set(order))  # those that are measured in another way, Q1 for one
     path.write_text(_HEAD + "".join(f"\n{found[name]}" for name in order))
 

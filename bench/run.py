@@ -16,26 +16,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from bench import measure
-from bench.contenders import Contender, Place
-from bench.generator import Expected
+from bench.contenders import Command, Contender, Place
 from bench.load import Traffic, create, delete, put
+from bench.stores import RunFailed, Store
 from logsync_streams.settings import KafkaSettings
 from logsync_streams.topics import topics
+
+__all__ = ["Bench", "Run", "RunFailed", "frozen", "place_for", "run", "started", "wait"]
 
 _START_SECONDS = 90
 _RUN_SECONDS = 180
 _STOP_SECONDS = 20
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.2
 _SETTLE_SECONDS = 0.5  # in which whatever is written twice would come
-
-
-class RunFailed(Exception):
-    """The contender did not store what it was sent, or ended; the message says which and where its log is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,84 +49,95 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What all runs share. folder: scratch. standin_port: where the store listens."""
+    """What all runs share. folder: scratch. pids: processes whose CPU belongs to the run, beside the store's own."""
 
     folder: Path
     bootstrap: str
-    standin_port: int
+    store: Store
     warm_up: Traffic
     traffic: Traffic
+    pids: tuple[int, ...] = ()
 
 
-def standin(port: int, path: str, body: bytes | None = None) -> dict[str, Any]:
-    """Ask the stand-in store; a body makes it a POST."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/_standin/{path}", data=body, timeout=60) as answer:
-        told: dict[str, Any] = orjson.loads(answer.read())
-        return told
-
-
-def run(bench: Bench, contender: Contender, number: int) -> Run:
-    """Raises RunFailed, Missing. number: tells this run's topic from the others'."""
-    place = Place(bench.folder / f"run-{number}", bench.bootstrap, f"bench-{number}", bench.standin_port)
+@contextmanager
+def place_for(bench: Bench, number: int) -> Iterator[Place]:
+    """A folder and topics of a run's own, with a store that is empty. number: tells this run from the others."""
+    place = Place(bench.folder / f"run-{number}", bench.bootstrap, f"bench-{number}", bench.store.port)
     place.folder.mkdir()
     kafka = KafkaSettings(raw_topics=[place.topic], replication_factor=1, min_insync_replicas=1)
     asyncio.run(create(bench.bootstrap, topics(kafka)))
-    standin(bench.standin_port, "reset", b"{}")
     try:
-        expected = asyncio.run(put(bench.bootstrap, place.topic, bench.warm_up, contender.form, contender.identity))
-        with _process(contender, place) as process:
-            _wait(bench, process, expected.kept, _START_SECONDS, f"{contender.name}: warm-up")
-            return _measured(bench, contender, place, process)
+        yield place
     finally:
         asyncio.run(delete(bench.bootstrap, [place.topic]))
 
 
+def run(bench: Bench, contender: Contender, number: int) -> Run:
+    """Raises RunFailed, Missing."""
+    bench.store.prepare(contender.latency_ms)
+    with place_for(bench, number) as place:
+        expected = asyncio.run(put(bench.bootstrap, place.topic, bench.warm_up, contender.form, contender.identity))
+        command = contender.command(place)
+        with started(command, place) as process:
+            wait(bench.store, process, expected.kept, _START_SECONDS, f"{contender.name}: warm-up")
+            _wait_until_shared(command)
+            return _measured(bench, contender, place, process)
+
+
 def _measured(bench: Bench, contender: Contender, place: Place, process: subprocess.Popen[bytes]) -> Run:
     time.sleep(_SETTLE_SECONDS)  # the warm-up's commits
+    store, pids = bench.store, (process.pid, *bench.store.pids, *bench.pids)
     traffic = bench.traffic.with_broken(contender.one_broken_in) if contender.one_broken_in else bench.traffic
-    with _frozen(process.pid):
-        standin(bench.standin_port, "reset", b"{}")
+    with frozen(process.pid):
+        store.reset()
         expected = asyncio.run(put(bench.bootstrap, place.topic, traffic, contender.form, contender.identity))
-        before = measure.tree(process.pid)
+        before = sum(measure.tree(pid).cpu_seconds for pid in pids)
         begin = time.monotonic()
-    _wait(bench, process, expected.kept, _RUN_SECONDS, contender.name)
-    after = measure.tree(process.pid)
+    wait(store, process, expected.kept, _RUN_SECONDS, contender.name)
+    after = sum(measure.tree(pid).cpu_seconds for pid in pids)
+    peak_rss_mb = measure.tree(process.pid).peak_rss_mb
     time.sleep(_SETTLE_SECONDS)
-    stats = standin(bench.standin_port, "stats?checksum=1")
-    _verify(contender.name, expected, stats)
-    return Run(
-        contender.name,
-        expected.sent,
-        (after.cpu_seconds - before.cpu_seconds) / expected.sent * 1e6,
-        expected.sent / (stats["last"] - begin),
-        after.peak_rss_mb,
-        stats["bulks"],
-    )
+    last, bulks, twice = store.verify(contender.name, expected)
+    if twice:
+        raise RunFailed(f"{contender.name}: {twice} documents were written twice")
+    cpu_us = (after - before) / expected.sent * 1e6
+    return Run(contender.name, expected.sent, cpu_us, expected.sent / (last - begin), peak_rss_mb, bulks)
 
 
-def _verify(name: str, expected: Expected, stats: dict[str, Any]) -> None:
-    told = {"stored": stats["stored"], "twice": stats["duplicates"], "checksum": stats["checksum"]}
-    wanted = {"stored": expected.kept, "twice": 0, "checksum": expected.checksum}
-    if told != wanted:
-        raise RunFailed(
-            f"{name}: sent {expected.sent}, filtered {expected.filtered}, broken {expected.dead}; {wanted} != {told}"
-        )
-
-
-def _wait(bench: Bench, process: subprocess.Popen[bytes], stored: int, seconds: float, what: str) -> None:
+def wait(store: Store, process: subprocess.Popen[bytes], stored: int, seconds: float, what: str) -> None:
+    """Until the store has so many documents. Raises RunFailed when the process ends before, or the time is over."""
     deadline = time.monotonic() + seconds
-    while (found := standin(bench.standin_port, "stats")["stored"]) < stored:
+    while (found := store.stored()) < stored:
         if process.poll() is not None:
             raise RunFailed(f"{what}: ended with {process.returncode} after {found} of {stored}; see {process.args!r}")
         if time.monotonic() > deadline:
             raise RunFailed(f"{what}: {found} of {stored} stored after {seconds:.0f} s")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(store.poll_seconds)
+
+
+def _wait_until_shared(command: Command) -> None:
+    """Until each of several workers has partitions of its own: one that comes later would have nothing to do."""
+    deadline = time.monotonic() + _START_SECONDS
+    for port in command.status_ports:
+        while not _has_partitions(port):
+            if time.monotonic() > deadline:
+                raise RunFailed(f"the worker at port {port} got no partitions in {_START_SECONDS} s")
+            time.sleep(_POLL_SECONDS)
+
+
+def _has_partitions(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=5) as answer:
+            told = orjson.loads(answer.read())
+    except OSError:
+        return False  # it does not listen yet
+    return all(told[role]["assigned_partitions"] > 0 for role in ("process", "index"))
 
 
 @contextmanager
-def _process(contender: Contender, place: Place) -> Iterator[subprocess.Popen[bytes]]:
-    command = contender.command(place)
-    with (place.folder / "output.log").open("wb") as log:
+def started(command: Command, place: Place) -> Iterator[subprocess.Popen[bytes]]:
+    """The process, ended with all its children in the end. Raises RunFailed with the end of its output."""
+    with (place.folder / "output.log").open("ab") as log:
         process = subprocess.Popen(
             command.arguments,
             env={**os.environ, **command.environment},
@@ -153,7 +161,8 @@ def _process(contender: Contender, place: Place) -> Iterator[subprocess.Popen[by
 
 
 @contextmanager
-def _frozen(root: int) -> Iterator[None]:
+def frozen(root: int) -> Iterator[None]:
+    """The process and its group stand still meanwhile."""
     os.killpg(root, signal.SIGSTOP)
     try:
         yield
