@@ -62,7 +62,8 @@ class ErrorRates:
             if last <= counted_to:
                 self.skipped += 1
                 continue
-            service.seen[source] = (last, run.append_time)
+            # The highest time, not the last: a broker's clock may be set back between two records.
+            service.seen[source] = (last, max(run.append_time, seen[1] if seen is not None else 0))
             if len(service.seen) > MAX_PLACES:
                 del service.seen[next(iter(service.seen))]
             if run.minute > now_minute - MINUTES:

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logsync_streams.counts import Run, ServiceCounts
+from logsync_streams.events import ERROR_LEVELS
 from logsync_streams.metrics import OTHER
-from tables.error_rates import MINUTES, ErrorRates
+from tables.error_rates import MINUTES, SPANS, ErrorRates
 from tables.services import Seen, update
 
 NOW = 29_925_960  # an epoch minute
@@ -54,6 +55,26 @@ def test_a_recreated_topic_is_counted_although_its_offsets_are_low_again():
     old, new = counts(one(900, 100, NOW, {"error": 1})), counts(one(0, 200, NOW, {"error": 1}))
 
     assert 2 == folded(old, new).rates("auth", NOW)["1m"].errors
+
+
+def test_a_broker_whose_clock_was_set_back_makes_nothing_count_twice():
+    before, after = counts(one(1, 200, NOW, {"error": 1})), counts(one(2, 100, NOW, {"error": 1}))
+
+    assert 2 == folded(before, after, before, after).rates("auth", NOW)["1m"].errors
+
+
+@given(st.lists(st.tuples(st.integers(0, 70), st.sampled_from(["info", "warn", "error", "fatal"]), st.integers(1, 9))))
+def test_a_span_holds_the_events_of_its_minutes_and_no_others(given_events):
+    records = [counts(one(i, i, NOW - ago, {level: n})) for i, (ago, level, n) in enumerate(given_events)]
+    found = folded(*records, counts(service="auth")).rates("auth", NOW)
+
+    for name, minutes in SPANS.items():
+        within = [(level, n) for ago, level, n in given_events if ago < minutes]
+
+        assert (found[name].events, found[name].errors) == (
+            sum(n for _, n in within),
+            sum(n for level, n in within if level in ERROR_LEVELS),
+        )
 
 
 def test_minutes_older_than_the_hour_are_forgotten():
