@@ -8,7 +8,7 @@ import time
 from tests.faults.scale import scaled
 from tests.faults.scene import Scene, assert_kept
 from tests.pipeline.kafka_truth import in_flight, reset
-from tests.pipeline.oracle import Oracle, eventually
+from tests.pipeline.oracle import ForeignLoad, Oracle, eventually
 from tests.pipeline.processes import Child, Pipeline
 
 FREEZE_SECONDS = scaled(20, 60)
@@ -20,7 +20,7 @@ def test_f4_one_two_three_two_one_workers_under_load(pipeline: Pipeline, oracle:
     scene = Scene("F4 1→2→3→2→1 workers", pipeline, oracle)
     spread, codes = [], []
 
-    with scene:
+    with scene, ForeignLoad(oracle, pipeline.bootstrap, events_per_second=300) as foreign:
         for _ in range(2):
             scene.add_worker()
             scene.acknowledge(3000)
@@ -34,10 +34,11 @@ def test_f4_one_two_three_two_one_workers_under_load(pipeline: Pipeline, oracle:
             STUCK_SECONDS,
             "the worker that is left goes on",
         )
-    verdict = scene.settle(partitions_by_worker=spread, exit_codes=codes)
+    verdict = scene.settle(partitions_by_worker=spread, exit_codes=codes, one_event_records=foreign.acknowledged)
 
     assert_kept(verdict)
     assert [0, 0] == codes
+    assert foreign.acknowledged > 0
     for with_workers, counted in zip((2, 3), spread, strict=True):
         assert with_workers == len(counted)
         assert all(number > 0 for worker in counted for number in worker), "a worker without a partition"
