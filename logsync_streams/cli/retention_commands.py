@@ -58,7 +58,7 @@ def serve() -> None:
     settings = configured()
     from logsync_streams.cli import retention_run as commands
 
-    raise typer.Exit(commands.serve(settings, say=lambda line: print(line, flush=True)))
+    raise typer.Exit(commands.serve(settings))
 
 
 @archive.command("list")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -20,6 +21,8 @@ from logsync_streams.errors import LogSyncError
 from logsync_streams.settings import Settings
 from retention.lease import LeaseTaken
 from retention.run import Agree, Guard, Receipt, Stopped, Watch, agree, run
+
+log = logging.getLogger(__name__)
 
 
 def run_once(settings: Settings, *, allow_large_drop: bool, dry_run: bool, yes: bool, say: Say) -> int:
@@ -47,15 +50,15 @@ def run_once(settings: Settings, *, allow_large_drop: bool, dry_run: bool, yes: 
     return in_a_sentence(act)
 
 
-def serve(settings: Settings, *, say: Say) -> int:
-    """Run on a schedule until it is told to stop; metrics on `retention.metrics_port`."""
+def serve(settings: Settings) -> int:
+    """Run on a schedule until it is told to stop; metrics on `retention.metrics_port`, what was done as log lines."""
     retention = settings.retention
 
     async def act() -> int:
         stop = _told_to_stop()
         server, thread = start_http_server(retention.metrics_port, retention.metrics_host, registry=metrics.REGISTRY)
         try:
-            await _serve(partial(_run, settings, stop), stop, retention.interval_hours * 3600, say)
+            await _serve(partial(_run, settings, stop), stop, retention.interval_hours * 3600, log.info)
         finally:
             server.shutdown()
             thread.join()
@@ -76,7 +79,7 @@ async def _serve(one_run: Callable[[], Awaitable[Receipt]], stop: asyncio.Event,
             say(escape(str(error)))
         except LogSyncError as error:
             metrics.retention_problems.set(1)
-            print(f"logsync: {escape(str(error))}", file=sys.stderr)
+            log.error("%s", escape(str(error)))  # a service: what it says are log lines
         else:
             for line in receipt_lines(receipt):
                 say(escape(line))
