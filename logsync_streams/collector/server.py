@@ -59,8 +59,6 @@ def run(settings: Settings, *, explain: Explain | None = None) -> int:
     # aiokafka reports each failed attempt on its own loggers; the publisher says once what is wrong.
     if settings.log_level != "debug":
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    # While a thread looks at a large body, the loop asks for its turn after so long, and not after Python's 5 ms.
-    sys.setswitchinterval(_SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(serve(settings, explain=explain))
 
@@ -79,6 +77,8 @@ async def serve(
     stop: ends it, as the signals do. At stop the doors close first, requests that are in are answered, and what was
     taken is handed over, all within `collector.stop_timeout_seconds`.
     """
+    # While a thread looks at a large body, the loop asks for its turn after so long, and not after Python's 5 ms.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     stop = stop or asyncio.Event()
     doors = settings.collector
     tls = context(doors)

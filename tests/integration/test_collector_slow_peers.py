@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -54,6 +56,30 @@ def test_healthy_requests_are_answered_beside_500_slow_ones(what, beginning):
     took.sort()
     # A figure for the reader; a clock on a shared machine decides no test.
     print(f"slow {what}: {SLOW} open, 200 healthy requests: p50 {took[99] * 1e3:.1f} ms, p99 {took[197] * 1e3:.1f} ms")
+
+
+def test_healthy_requests_are_answered_beside_large_bodies():
+    body = b'{"a":[' + b"[]," * 3_000_000 + b"[]]}"  # as much work as its size allows, and all of it for nothing
+    over = threading.Event()
+
+    def refused(url):
+        while not over.is_set():
+            assert 413 == httpx.post(f"{url}/api/logs", content=body, timeout=120).status_code
+
+    with RunningCollector() as collector, ThreadPoolExecutor(3) as senders:
+        large = [senders.submit(refused, collector.url) for _ in range(3)]
+        took = []
+        with httpx.Client(base_url=collector.url, timeout=30) as client:
+            for n in range(50):
+                begun = time.perf_counter()
+                answer = client.post("/api/logs", content=b'{"message":"m"}')
+                took.append(time.perf_counter() - begun)
+                assert 202 == answer.status_code, n
+        over.set()
+        for one in large:
+            one.result(120)
+    took.sort()
+    print(f"3 large bodies at any time, 50 healthy requests: p50 {took[24] * 1e3:.1f} ms, most {took[49] * 1e3:.1f} ms")
 
 
 @pytest.mark.parametrize(

@@ -81,3 +81,12 @@ def test_an_unknown_encoding_is_refused_by_name():
         decompress(BODY, "br", LIMIT)
 
     assert 415 == refused.value.status
+
+
+def test_many_members_and_zeros_between_them_are_one_body():
+    # More than a slice of the input, so that members begin and end anywhere in one.
+    members = [gzip.compress(b"%d," % n) for n in range(2000)]
+    padded = gzip.compress(b"a") + b"\0" * 20_000 + gzip.compress(b"b") + b"\0" * 9000
+
+    assert b"".join(b"%d," % n for n in range(2000)) == decompress(b"".join(members), "gzip", 100_000)
+    assert b"ab" == decompress(padded, "gzip", 10)

@@ -106,3 +106,49 @@ def test_an_event_over_the_limit_is_refused_and_the_others_are_taken():
 @pytest.mark.parametrize(("body", "content_type"), [(b'{"a":1}\n' * 11, NDJSON), (b"[" + b"{}," * 10 + b"{}]", "")])
 def test_too_many_events_are_refused(body, content_type):
     assert (413, 10) == ((refused := rejected(body, content_type)).status, refused.extra["limit_events"])
+
+
+LONG = b'{"message":"' + b"x" * 900 + b'"}'
+MANY = 1500  # together more than is read as a whole
+
+
+def test_a_long_array_is_an_event_an_element_as_it_came():
+    body = b"[" + b" ,\n".join([LONG] * MANY + [b"5", b'{"a":[[[[[[[[{"b":"]}"}]]]]]]]]}']) + b" ]"
+    found = framed(body, max_events=10_000)
+
+    assert MANY + 1 == len(found.events)
+    assert {LONG, b'{"a":[[[[[[[[{"b":"]}"}]]]]]]]]}'} == set(found.events)
+    assert [(MANY + 1, 0)] == [(refused.line, refused.byte) for refused in found.refused]
+
+
+@pytest.mark.parametrize(("end", "line"), [(b",]", MANY), (b',{"a":x}]', MANY), (b"", MANY), (b"] 5", MANY)])
+def test_a_long_array_that_is_malformed_is_refused_with_its_place(end, line):
+    error = rejected(b"[" + b",\n".join([LONG] * MANY) + end, max_events=10_000)
+
+    assert (400, line) == (error.status, error.extra["line"])
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"[" + b"{}," * 600_000 + b"{}]", ""),
+        (b"{}\n" * 600_000, ""),
+        (b"{}" * 600_000, ""),
+        (b"x\n" * 600_000, "text/plain"),
+    ],
+)
+def test_a_body_of_very_many_events_is_given_up_at_the_bound(body, content_type):
+    error = rejected(body, content_type, max_events=1000)
+
+    assert (413, 1000) == (error.status, error.extra["limit_events"])
+
+
+def test_of_very_many_bad_lines_the_first_are_named_and_all_are_counted():
+    found = framed(b'{"a":1}\n' + b"bad\n" * 500, NDJSON, max_events=1000)
+
+    assert (1, 500, 100) == (len(found.events), found.refused_count, len(found.refused))
+
+
+@pytest.mark.parametrize("body", [b'{"a":"' + b"x" * 2000 + b'"}', b'{"a":[\n' + b"[],\n" * 600_000 + b"[]]}"])
+def test_one_object_over_the_limit_is_refused_for_its_size(body):
+    assert (413, 1024) == ((error := rejected(body)).status, error.extra["limit_bytes"])
