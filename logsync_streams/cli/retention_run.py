@@ -17,10 +17,12 @@ from logsync_streams.cli.confirm import confirmed
 from logsync_streams.cli.printing import escape
 from logsync_streams.cli.progress import watching
 from logsync_streams.cli.retention import DONE, DUE, Say, in_a_sentence, opened, plan, receipt_lines
-from logsync_streams.errors import LogSyncError
+from logsync_streams.errors import ConfigurationError, LogSyncError
 from logsync_streams.settings import Settings
 from retention.lease import LeaseTaken
 from retention.run import Agree, Guard, Receipt, Stopped, Watch, agree, run
+
+_TRY_AGAIN_SECONDS = 300.0  # after a run that could not be made: Kafka or the store was away
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,8 @@ def serve(settings: Settings) -> int:
 
 
 async def _serve(one_run: Callable[[], Awaitable[Receipt]], stop: asyncio.Event, interval: float, say: Say) -> None:
+    """Raises ConfigurationError when the first run that begins cannot be made."""
+    begun = False
     while not stop.is_set():
         pause = interval
         try:
@@ -78,9 +82,13 @@ async def _serve(one_run: Callable[[], Awaitable[Receipt]], stop: asyncio.Event,
         except Stopped as error:
             say(escape(str(error)))
         except LogSyncError as error:
+            if isinstance(error, ConfigurationError) and not begun:
+                raise
             metrics.retention_problems.set(1)
+            pause = min(pause, _TRY_AGAIN_SECONDS)
             log.error("%s", escape(str(error)))  # a service: what it says are log lines
         else:
+            begun = True
             for line in receipt_lines(receipt):
                 say(escape(line))
         with contextlib.suppress(TimeoutError):

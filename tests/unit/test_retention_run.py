@@ -9,6 +9,7 @@ import pytest
 
 from logsync_streams import metrics
 from logsync_streams.cli import retention_run
+from logsync_streams.errors import ConfigurationError, Unavailable
 from logsync_streams.state import FileState
 from logsync_streams.storage.factory import Store
 from logsync_streams.storage.memory import MemoryStore
@@ -16,7 +17,7 @@ from logsync_streams.storage.naming import alias_name
 from retention import run as run_module
 from retention.lease import HELD_SECONDS, Lease, LeaseLost, LeaseTaken, held
 from retention.objects import MemoryObjects
-from retention.run import Guard, Stopped, receipts, run
+from retention.run import Guard, Receipt, Stopped, receipts, run
 from tests.contract.documents import DAY
 from tests.retention import AUTH_TARGET, DUE, PAY_TARGET, archived, archiver, documents, fill, stored_ids
 
@@ -228,26 +229,54 @@ async def test_each_run_leaves_a_receipt_and_the_oldest_go(store, objects, tmp_p
     assert [DUE + 3000, DUE + 4000, DUE + 5000] == [receipt.begun_at for receipt in await receipts(one.state)]
 
 
-async def test_who_finds_another_at_work_says_so_and_comes_back_when_that_ones_lease_ends(monkeypatch):
-    metrics.retention_problems.set(0)
-    stop = asyncio.Event()
-    said: list[str] = []
-    pauses: list[float] = []
+@pytest.fixture
+def served(monkeypatch):
+    """Serve with runs that end so, one after the other, then stop: the pauses between them, and what was said."""
 
-    async def one_run():
-        if len(pauses) == 2:
-            stop.set()
-            raise Stopped("stopped")
-        raise LeaseTaken("host/1/2 is at it", retry_after_seconds=[7, 99_999][len(pauses)])
+    async def act(*ends: Exception | Receipt) -> tuple[list[float], list[str]]:
+        stop, left = asyncio.Event(), list(ends)
+        pauses: list[float] = []
+        said: list[str] = []
 
-    async def wait_for(waiting, seconds):
-        waiting.close()
-        pauses.append(seconds)
-        raise TimeoutError
+        async def one_run() -> Receipt:
+            end = left.pop(0)
+            if isinstance(end, Exception):
+                raise end
+            return end
 
-    monkeypatch.setattr(asyncio, "wait_for", wait_for)
-    await retention_run._serve(one_run, stop, 3600, said.append)
+        async def wait_for(waiting, seconds):
+            waiting.close()
+            pauses.append(seconds)
+            if not left:
+                stop.set()
+            raise TimeoutError
 
-    assert [7, 3600] == pauses[:2]
+        metrics.retention_problems.set(0)
+        with monkeypatch.context() as patched:
+            patched.setattr(asyncio, "wait_for", wait_for)
+            await retention_run._serve(one_run, stop, 3600, said.append)
+        return pauses, said
+
+    return act
+
+
+async def test_who_finds_another_at_work_says_so_and_comes_back_when_that_ones_lease_ends(served):
+    pauses, said = await served(
+        LeaseTaken("host/1/2 is at it", retry_after_seconds=7), LeaseTaken("still", retry_after_seconds=99_999)
+    )
+
+    assert [7, 3600] == pauses
     assert "another process is at work: host/1/2 is at it" == said[0]
     assert 0 == metrics.retention_problems._value.get()
+
+
+async def test_a_run_that_could_not_be_made_is_a_problem_and_is_tried_again_soon(served):
+    pauses, said = await served(Receipt(DUE), Unavailable("Kafka is away"), ConfigurationError(["no such bucket"]))
+
+    assert ([3600, 300, 300], ["nothing is due"]) == (pauses, said)
+    assert 1 == metrics.retention_problems._value.get()
+
+
+async def test_what_cannot_be_served_at_all_is_refused_at_the_start(served):
+    with pytest.raises(ConfigurationError, match="a delete phase"):
+        await served(Unavailable("Kafka is away"), ConfigurationError(["the ILM policy 'short' has a delete phase"]))
