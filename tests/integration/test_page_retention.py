@@ -41,6 +41,6 @@ async def test_the_panel_shows_what_is_due_what_holds_it_back_and_the_last_runs(
     assert "<img src=x onerror=alert(1)>" in text
     assert "\u202e" not in text
     assert "to be dropped · 1,234 logs" in text
-    assert "due 2026-11-24 00:00" in text
-    assert "70,000 archived, 1 days held back" in text
+    assert "due 2026-11-24 00:00 UTC" in text
+    assert "70,000 archived, 1 day held back" in text
     assert "and 2 more" in text

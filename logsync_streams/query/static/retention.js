@@ -1,7 +1,7 @@
 // The panel of the retention: what the last run has left to be done, and the last runs. Asked for when it is opened.
 
 import { retention } from "./api.js";
-import { element, visible } from "./text.js";
+import { count, element, visible } from "./text.js";
 
 const WORDS = { held: "held back", archive: "to be archived", wait: "archived, in its grace time", drop: "to be dropped" };
 const MOST_KEPT = 5;
@@ -49,7 +49,7 @@ function run(one) {
   const done = [
     one.archived_documents && `${one.archived_documents.toLocaleString("en")} archived`,
     one.dropped_documents && `${one.dropped_documents.toLocaleString("en")} dropped`,
-    one.held_days && `${one.held_days} days held back`,
+    one.held_days && `${count(one.held_days, "day")} held back`,
   ].filter(Boolean);
   const problems = [...one.problems, one.more_problems && `and ${one.more_problems} more`, one.unfinished].filter(Boolean);
   return element(
@@ -61,5 +61,5 @@ function run(one) {
   );
 }
 
-const time = (text) => text.slice(0, 16).replace("T", " ");
+const time = (text) => `${text.slice(0, 16).replace("T", " ")} UTC`;
 const quiet = (text) => element("p", { className: "quiet" }, text);
