@@ -348,7 +348,7 @@ class RetentionSettings(_Group):
     grace_hours: float = Field(24, ge=0, le=8760, description="time between a verified archive and the drop")
     interval_hours: float = Field(6, gt=0, le=168, description="how often `logsync retention serve` runs")
     lease_seconds: float = Field(
-        600, ge=5, le=86_400, description="another process waits no longer for one that died at work"
+        600, ge=10, le=86_400, description="another process waits no longer for one that died at work"
     )
     max_drop_factor: float = Field(
         3, ge=1, description="a run that would drop so many times the most of the seven before is refused"

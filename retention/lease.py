@@ -23,6 +23,7 @@ from logsync_streams.state import StateLog
 
 HELD_SECONDS = 600.0
 _RENEWALS = 5  # within the time that it holds
+_LOST_SECONDS = 30
 _PREFIX = "retention-lease/"
 
 
@@ -64,7 +65,11 @@ class Lease:
     def check(self) -> None:
         """Raises LeaseLost."""
         if self._now() > self._until:
-            raise LeaseLost("the lease of the retention has run out; the next run goes on from here")
+            raise LeaseLost(
+                "the lease of the retention has run out before it could be renewed; the next run goes on from here "
+                "(should it happen again: a longer LOGSYNC_RETENTION__LEASE_SECONDS)",
+                retry_after_seconds=_LOST_SECONDS,
+            )
 
     async def _write(self, number: int, milliseconds: int) -> None:
         until = self._now() + milliseconds

@@ -19,7 +19,7 @@ from logsync_streams.cli.progress import watching
 from logsync_streams.cli.retention import DONE, DUE, Say, in_a_sentence, opened, plan, receipt_lines
 from logsync_streams.errors import ConfigurationError, LogSyncError
 from logsync_streams.settings import Settings
-from retention.lease import LeaseTaken
+from retention.lease import LeaseLost, LeaseTaken
 from retention.run import Agree, Guard, Receipt, Stopped, Watch, agree, run
 
 _TRY_AGAIN_SECONDS = 300.0  # after a run that could not be made: Kafka or the store was away
@@ -85,7 +85,7 @@ async def _serve(one_run: Callable[[], Awaitable[Receipt]], stop: asyncio.Event,
             if isinstance(error, ConfigurationError) and not begun:
                 raise
             metrics.retention_problems.set(1)
-            pause = min(pause, _TRY_AGAIN_SECONDS)
+            pause = min(pause, error.retry_after_seconds if isinstance(error, LeaseLost) else _TRY_AGAIN_SECONDS)
             log.error("%s", escape(str(error)))  # a service: what it says are log lines
         else:
             begun = True

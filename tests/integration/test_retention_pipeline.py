@@ -29,6 +29,7 @@ from tests.pipeline.oracle import eventually
 from tests.pipeline.processes import Child, Pipeline
 from tests.retention import archived
 
+pytestmark = pytest.mark.timeout(600)
 WITHIN_SECONDS = 90.0
 T = TypeVar("T")
 POLICIES = {

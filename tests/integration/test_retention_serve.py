@@ -21,9 +21,10 @@ from tests.pipeline.oracle import eventually
 from tests.pipeline.processes import Child, Pipeline
 from tests.retention import archived, documents, fill, stored_ids
 
+pytestmark = pytest.mark.timeout(600)
 OLD = alias_name("auth", date(2026, 1, 1))
-LEASE_SECONDS = 6.0
-WITHIN_SECONDS = 120.0
+LEASE_SECONDS = 15.0  # a renewal takes seconds on a busy machine
+WITHIN_SECONDS = 180.0
 PROBLEMS, LAST_SUCCESS = "logsync_retention_problems", "logsync_retention_last_success_timestamp_seconds"
 
 
@@ -95,8 +96,8 @@ def test_of_two_that_serve_one_works_and_the_other_takes_over_when_that_is_kille
     try:
         eventually(lambda: asyncio.run(look())[2] == 1, WITHIN_SECONDS, "the first to take the lease")
         second = Serving(pipeline, "second", s3.url)
-        # Twice its time over: it is renewed.
-        eventually(lambda: second.said("another process is at work") >= 3, WITHIN_SECONDS, "the second to wait")
+        # Again, when the lease that it saw first is over: it is renewed.
+        eventually(lambda: second.said("another process is at work") >= 2, WITHIN_SECONDS, "the second to wait")
 
         assert ([], {log.id for log in logs}) == asyncio.run(look())[:2]
         assert {} == archived(bucket)

@@ -277,6 +277,12 @@ async def test_a_run_that_could_not_be_made_is_a_problem_and_is_tried_again_soon
     assert 1 == metrics.retention_problems._value.get()
 
 
+async def test_a_run_that_lost_its_lease_is_gone_on_with_in_a_moment(served):
+    pauses, _ = await served(LeaseLost("run out", retry_after_seconds=30))
+
+    assert [30] == pauses
+
+
 async def test_what_cannot_be_served_at_all_is_refused_at_the_start(served):
     with pytest.raises(ConfigurationError, match="a delete phase"):
         await served(Unavailable("Kafka is away"), ConfigurationError(["the ILM policy 'short' has a delete phase"]))
