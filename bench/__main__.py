@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-from bench import alone, measure, metrics_cost, query
+from bench import alone, archive, measure, metrics_cost, query
 from bench.contenders import Contender, Missing
 from bench.doors import DoorContender, run_door
 from bench.load import Traffic
@@ -46,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if [name.upper() for name in options.rows] == ["Q1"]:  # no pairs of pipelines: it asks stores
         return query.main(["--dry"] if options.dry else [])
     names = [name.upper() for name in options.rows or DEFAULT_ROWS]
+    if set(names) <= archive.ROWS.keys():  # no pipeline either: an operator's commands
+        given = ["--documents", str(options.events), "--pairs", str(options.pairs), *(["--dry"] if options.dry else [])]
+        return archive.main([*names, *given])
     try:
         wanted = [None if name in _ALONE else row(name) for name in names]
     except KeyError as error:
@@ -76,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    ids = ", ".join([*(each.id for each in ROWS), *_ALONE, "Q1"])
+    ids = ", ".join([*(each.id for each in ROWS), *_ALONE, *archive.ROWS, "Q1"])
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {ids}")
     parser.add_argument("--pairs", type=int, default=ENOUGH_PAIRS, help="pairs to keep a row (default %(default)s)")
     parser.add_argument("--events", type=int, default=300_000, help="events a run (default %(default)s)")

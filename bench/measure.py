@@ -42,7 +42,7 @@ def tree(root: int) -> Tree:
     for pid in pids:  # grows while it is read: breadth first
         pids += children.get(pid, [])
     ticks = sum(int(stats[pid][i]) for pid in pids for i in (_USER, _SYSTEM, _CHILD_USER, _CHILD_SYSTEM))
-    return Tree(tuple(pids), ticks / _TICKS_PER_SECOND, sum(map(_peak_rss_mb, pids)))
+    return Tree(tuple(pids), ticks / _TICKS_PER_SECOND, sum(map(peak_rss_mb, pids)))
 
 
 def control_seconds() -> float:
@@ -65,7 +65,8 @@ def _stat(pid: int) -> list[str] | None:
     return text[text.rindex(")") + 2 :].split()
 
 
-def _peak_rss_mb(pid: int) -> float:
+def peak_rss_mb(pid: int) -> float:
+    """The most memory that the process had at once; 0 when it has ended."""
     try:
         text = Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):

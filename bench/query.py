@@ -228,24 +228,24 @@ async def _load(store: Store, number: int) -> tuple[int, int]:
     target = alias_name("default", datetime.fromtimestamp(end / 1000, UTC).date())
     await store.admin.prepare()
     await store.admin.create(target)
-    documents = _documents(number, target, end)
+    documents = documents_of(number, target, end)
 
     async def load() -> None:
         while waiting := list(islice(documents, _BULK)):
-            await _write(store, waiting)
+            await write(store, waiting)
 
     await asyncio.gather(*(load() for _ in range(_BULKS_AT_ONCE)))
     await store.admin.refresh()
     return end - _DAY_MS, end + 1
 
 
-async def _write(store: Store, documents: list[Document]) -> None:
+async def write(store: Store, documents: list[Document]) -> None:
     wrong = {one for one in await store.writer.write(documents) if one.reaction.value != "stored"}
     if wrong:
         raise RuntimeError(f"not stored: {wrong}")
 
 
-def _documents(number: int, target: str, end: int) -> Iterator[Document]:
+def documents_of(number: int, target: str, end: int) -> Iterator[Document]:
     for position, event in enumerate(events(number, seed=1, now_ms=end)):
         sent = orjson.loads(event.data)
         id_ = f"{position // 500:032x}-{position % 500:05d}"

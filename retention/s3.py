@@ -25,7 +25,7 @@ _MISSING = {"404", "NoSuchKey", "NotFound"}
 _EXISTS = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 _REFUSED = {
     *("403", "AccessDenied", "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled"),
-    *("InvalidBucketName", "KMS.NotFoundException", "InvalidStorageClass", "InvalidArgument"),
+    *("InvalidBucketName", "KMS.NotFoundException", "InvalidStorageClass", "InvalidArgument", "InvalidObjectState"),
 }
 
 

@@ -52,5 +52,5 @@ def test_a_part_is_read_in_little_memory_however_well_it_was_compressed(content)
     ids=["without its last byte", "cut early", "empty", "with a byte more", "twice", "one bit another"],
 )
 def test_a_part_that_is_not_what_was_put_is_damaged_by_name(there, content):
-    with pytest.raises(ArchiveDamaged, match="^k: "):
+    with pytest.raises(ArchiveDamaged, match=r"^k: "):
         read(there(content), content)
