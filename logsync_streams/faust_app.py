@@ -21,7 +21,7 @@ from logsync_streams.streams.tail import feeding
 
 MAX_RECORDS_IN_A_MESSAGE = 2000
 MAX_BYTES_IN_A_MESSAGE = 1024 * 1024
-MESSAGES_WAITING = 8  # a topic's queue within the worker, in messages; a message is up to a mebibyte
+MESSAGES_WAITING = 4  # a topic's queue within the worker, in messages; a message is up to a mebibyte
 YEARS_SECONDS = 10 * 365 * 86_400.0
 
 
@@ -61,7 +61,7 @@ def make_app(role: str, settings: Settings, coalesced: frozenset[str] = frozense
         broker_session_timeout=session,
         broker_heartbeat_interval=min(3.0, session / 3),
         broker_request_timeout=max(90.0, session),
-        consumer_max_fetch_size=8 * 1024 * 1024,
+        consumer_max_fetch_size=2 * 1024 * 1024,  # a partition; memory holds as many as there are partitions
         consumer_auto_offset_reset="earliest",
         producer_acks=-1,
         producer_compression_type=None if kafka.compression == "none" else kafka.compression,
