@@ -229,7 +229,8 @@ def _row(place: Place, name: str, pairs: int) -> str:
         lambda: ours(place), lambda: other(place), pairs=pairs, seconds=_ROW_SECONDS, control=measure.control_seconds
     )
     row = Row(name, what, _nobody, _nobody, None)
-    told = section(Result(row, kept, discarded, versions([f"Python {sys.version.split()[0]}"])))
+    tried = [one.removeprefix("stand-in for ") for one in versions([f"Python {sys.version.split()[0]}"])]
+    told = section(Result(row, kept, discarded, tried))
     peak = max((pair.ours.peak_rss_mb for pair in [*kept, *discarded]), default=0)
     rates = [pair.ours.events_per_second for pair in [*kept, *discarded]]
     sizes = ", ".join(f"{kind} {size:.1f} MB" for kind, size in place.written.items())
