@@ -14,14 +14,12 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from logsync_streams.errors import ConfigurationError, LogSyncError, Unavailable
 from logsync_streams.state import StateLog
-from logsync_streams.storage.api import IndexAdmin, IndexInfo, Stored
-from logsync_streams.storage.portions import portion_of
+from logsync_streams.storage.api import IndexAdmin, IndexInfo
 from retention.archive import (
     MANIFEST,
     ArchiveDamaged,
@@ -34,6 +32,7 @@ from retention.archive import (
     verify,
     verify_parts,
 )
+from retention.export import export
 from retention.objects import ObjectExists, ObjectMissing, Objects, PutOptions
 from retention.plan import (
     Action,
@@ -50,9 +49,6 @@ from retention.plan import (
 from retention.policy import RESTORED, Policies, Policy
 from tables.tombstones import tombstone_key
 
-# A page of a scan: aimed at so many bytes, and bounded in documents, whose size is not known beforehand.
-_PAGE_BYTES = 4 * 1024 * 1024
-_FIRST_PAGE, _MOST_PAGE = 64, 2000
 _STALE_SECONDS = 86_400
 STEPS = (
     "planned",
@@ -198,24 +194,19 @@ class Archiver:
             for one in missing
         }
         parts: dict[Destination, list[Part]] = {one: [] for one in missing}
-        total, after, limit = 0, "", _FIRST_PAGE
-        try:
-            while page := await self.admin.scan(index, after, limit):
-                full = await asyncio.to_thread(_add_page, page, writers, goes_to)
-                for one, part, path in full:
-                    await self._upload(one, part, path, policy_of_destination[one], parts)
-                total, after = total + len(page), page[-1].id
-                size = sum(len(stored.body) for stored in page)
-                limit = max(1, min(_MOST_PAGE, limit * 4, _PAGE_BYTES * len(page) // max(size, 1)))
-                self.progress(len(page))
-                self.proceed()
-            self.step("exported")
-            for one, writer in writers.items():
-                if (last := writer.finish()) is not None:
-                    await self._upload(one, *last, policy_of_destination[one], parts)
-        finally:
-            for writer in writers.values():
-                writer.abandon()
+
+        async def upload(one: Destination, part: Part, path: Path) -> None:
+            try:
+                await asyncio.to_thread(self._bucket(one).upload, part.key, path, options(policy_of_destination[one]))
+            finally:
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+            parts[one].append(part)
+
+        def read(documents: int) -> None:
+            self.progress(documents)
+            self.proceed()
+
+        total = await export(self.admin, index, goes_to, writers, upload, read, lambda: self.step("exported"))
         self.step("uploaded")
         manifests = []
         for one, writer in writers.items():
@@ -239,15 +230,6 @@ class Archiver:
         await self._recount(facts.info, total)
         self.step("re-counted")
         return manifests
-
-    async def _upload(
-        self, goes_to: Destination, part: Part, path: Path, policy: Policy, parts: dict[Destination, list[Part]]
-    ) -> None:
-        try:
-            await asyncio.to_thread(self._bucket(goes_to).upload, part.key, path, options(policy))
-        finally:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-        parts[goes_to].append(part)
 
     async def _commit(self, goes_to: Destination, info: IndexInfo, manifest: Manifest, policy: Policy) -> Manifest:
         bucket, key = self._bucket(goes_to), folder(goes_to.prefix, info.name) + MANIFEST
@@ -345,16 +327,3 @@ def _tidy(bucket: Objects, manifest: Manifest, key: str) -> None:
                 bucket.delete(found.key)
     except ConfigurationError as error:
         log.warning("what an earlier attempt left stays in the bucket: %s", error)
-
-
-def _add_page(
-    page: Sequence[Stored], writers: Mapping[Destination, PartWriter], goes_to: Mapping[str, Destination]
-) -> list[tuple[Destination, Part, Path]]:
-    full = []
-    for stored in page:
-        document: dict[str, Any] = orjson.loads(stored.body)
-        one = goes_to.get(portion_of(document)[0])
-        writer = writers.get(one) if one is not None else None
-        if one is not None and writer is not None and (done := writer.add(stored, document)) is not None:
-            full.append((one, *done))
-    return full
