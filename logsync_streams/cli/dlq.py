@@ -171,7 +171,7 @@ async def replay(settings: Settings, wanted: Wanted, *, dry_run: bool) -> int:
 
 @_in_a_sentence
 async def drop(settings: Settings, wanted: Wanted, *, yes: bool, dry_run: bool = False) -> int:
-    """Mark what is wanted as dropped, once the operator has typed how many that are. dry_run: only show what that is."""
+    """Mark what is wanted as dropped, once the operator has typed how many that are. dry_run: only show these."""
     letters = await _open(settings, wanted.selection(named=True))
     if not letters:
         print("no open dead letter is meant")
