@@ -17,6 +17,7 @@ from bench.rows import ALONE, ROWS, Row
 from bench.run import Run
 
 ENOUGH_PAIRS = 5
+_NOT_RUN = "not run: "
 _SECTION = re.compile(r"^## (\S+) .*?(?=^## |\Z)", re.M | re.S)
 _HEAD = """\
 # Benchmark results
@@ -44,7 +45,7 @@ def section(result: Result, *, now: datetime | None = None) -> str:
     head = f"## {row.id} – {row.what}\n\n"
     if result.note or not result.kept:
         why = result.note or f"all {len(result.discarded)} pairs were discarded: the machine did not hold still"
-        return f"{head}not run: {why}\n"
+        return f"{head}{_NOT_RUN}{why}\n"
     pairs = result.kept
     lines = [
         "| | CPU µs an event | events/s | peak RSS MB |",
@@ -80,7 +81,10 @@ def update(path: Path, sections: Sequence[str]) -> None:
     """Put these rows' sections into the file; the other rows' stay as they are."""
     text = path.read_text() if path.exists() else ""
     found = {match[1]: match[0].strip() + "\n" for match in _SECTION.finditer(text)}
-    found |= {made.split()[1]: made for made in sections}
+    for made in sections:
+        id = made.split()[1]
+        if id not in found or _NOT_RUN not in made:  # figures stand until there are others
+            found[id] = made
     order = [id for id in (*(row.id for row in ROWS), *ALONE) if id in found]
     order += sorted(found.keys() - set(order))  # those that are measured in another way, Q1 for one
     path.write_text(_HEAD + "".join(f"\n{found[name]}" for name in order))

@@ -78,7 +78,7 @@ def test_few_pairs_are_called_indicative_and_a_missing_program_is_named():
 def test_rows_that_did_not_run_now_keep_their_results(tmp_path):
     path = tmp_path / "RESULTS.md"
     update(path, ["## P2 – first\n\nold\n", "## P3 – second\n\nold\n"])
-    update(path, ["## P3 – second\n\nnew\n"])
+    update(path, ["## P3 – second\n\nnew\n", section(Result(row("p2"), [], [], [], "rsyslog is missing"))])
     text = path.read_text()
 
     assert "## P2 – first\n\nold" in text
