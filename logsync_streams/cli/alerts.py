@@ -50,9 +50,7 @@ def _unset(found: Thresholds) -> list[str]:
     """What whoever gets an alert will miss: the two addresses that only the operator knows."""
     lines = []
     if found.page_url == Thresholds().page_url:
-        lines.append(
-            f"page_url is not set in --thresholds: links go to {found.page_url}, right on this machine only"
-        )
+        lines.append(f"page_url is not set in --thresholds: links go to {found.page_url}, right on this machine only")
     if found.runbook_url == Thresholds().runbook_url:
         lines.append(f"runbook_url is not set in --thresholds: alerts name {found.runbook_url} without a link to it")
     return lines

@@ -87,7 +87,7 @@ def test_memory_stays_within_the_settings_whatever_several_senders_send_at_once(
             print(f"{name}, {encoding}: {answers}, peak {collector.peak_rss_mib:.0f} MiB")
 
             assert {202, 207, 503} >= set(answers) if name == "logs" else {400, 413, 503} >= set(answers)
-        opened = []
+        opened: list[socket.socket] = []
         for name, message in FORWARD.items():
             opened += senders.map(forward, [forward_port] * AT_ONCE, [message] * AT_ONCE)
             print(f"forward, {name}: peak {collector.peak_rss_mib:.0f} MiB")

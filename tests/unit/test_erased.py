@@ -46,7 +46,8 @@ def test_ids_are_refused_until_the_end_of_their_last_day_in_records_that_fit():
 
 async def test_what_is_known_is_never_older_than_it_may_be():
     state: dict[str, bytes] = {}
-    clock, away = [0.0], []
+    clock = [0.0]
+    away: list[bool] = []
 
     async def read():
         if away:
