@@ -2,7 +2,7 @@
 
 `python -m bench A1` (or `python -m bench.archive A1 A2 A3 --documents 300000`): a day of seeded documents in a real
 Elasticsearch. Ours is the command as an operator runs it, from its start to its end: planning, export, upload,
-reading everything back, the manifest; in A3 to S3's API (moto's server), with multipart uploads.
+reading everything back, the manifest; in A3 to S3's API (moto's server).
 """
 
 from __future__ import annotations
