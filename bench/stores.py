@@ -105,6 +105,7 @@ class RealStore:
         alias = _ALIAS.format(datetime.now(UTC))
         body = {"settings": {"number_of_replicas": 0}, "aliases": {alias: {"is_write_index": True}}}
         self._ask("PUT", f"{alias}-000001", orjson.dumps(body))
+        self.reset()  # its counters went with its indices
 
     def reset(self) -> None:
         self._written, self._counted = self._total(), self._count()
