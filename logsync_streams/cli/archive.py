@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -12,10 +11,11 @@ from datetime import date
 import orjson
 from starlette.datastructures import QueryParams
 
+from logsync_streams.cli.damaged import Damaged
 from logsync_streams.cli.printing import escape
 from logsync_streams.cli.progress import progress_bar
-from logsync_streams.cli.retention import DONE, FAILED, Say, in_a_sentence, open_objects, opened
-from logsync_streams.errors import ConfigurationError, InvalidQuery, LogSyncError
+from logsync_streams.cli.retention import DONE, Say, in_a_sentence, open_objects, opened
+from logsync_streams.errors import ConfigurationError, InvalidQuery
 from logsync_streams.query.language import parse
 from logsync_streams.query.parameters import time_range
 from logsync_streams.query.problems import BadParameter
@@ -67,26 +67,11 @@ class Selection:
         return not self.service or self.service in found.manifest.services
 
 
-class _Damaged:
-    """Names what is damaged, once each, while the command goes on with the others; its exit code is FAILED then."""
-
-    def __init__(self, say: Say = lambda line: print(line, file=sys.stderr)) -> None:
-        self._say = say
-        self.number = 0
-
-    def __call__(self, error: LogSyncError) -> None:
-        self.number += 1
-        self._say(escape(f"DAMAGED {error}"))
-
-    def or_else(self, code: int) -> int:
-        return FAILED if self.number else code
-
-
 def list_(settings: Settings, selection: Selection, *, as_json: bool, say: Say) -> int:
     """Print the archives; exit code NONE_FOUND when there are none, FAILED when one is damaged."""
 
     async def act() -> int:
-        damaged = _Damaged()
+        damaged = Damaged()
         found = await _found(settings, selection, damaged)
         if as_json:
             say(orjson.dumps([_shown(one) for one in found], option=orjson.OPT_INDENT_2).decode())
@@ -105,7 +90,7 @@ def verify(settings: Settings, selection: Selection, *, say: Say) -> int:
     """Read archives back and compare; exit code FAILED when one is damaged or was removed, each object named."""
 
     async def act() -> int:
-        objects, damaged = open_objects(settings.retention), _Damaged(say)
+        objects, damaged = open_objects(settings.retention), Damaged(say)
         found = await _found(settings, selection, damaged)
         for one in found:
             before = damaged.number
@@ -127,7 +112,7 @@ def search(settings: Settings, selection: Selection, *, limit: int, say: Say) ->
     """
 
     async def act() -> int:
-        objects, wanted, damaged = open_objects(settings.retention), selection.wanted(), _Damaged()
+        objects, wanted, damaged = open_objects(settings.retention), selection.wanted(), Damaged()
         found = await _found(settings, selection, damaged)
 
         def printing(progress: Callable[[int], None]) -> int:
@@ -159,7 +144,7 @@ def restore(settings: Settings, selection: Selection, *, days: int | None, dry_r
     async def act() -> int:
         objects, wanted = open_objects(settings.retention), selection.wanted()
         until = restoring.expiry(now_ms(), days or settings.retention.restored_days)
-        began, total, damaged = time.monotonic(), 0, _Damaged()
+        began, total, damaged = time.monotonic(), 0, Damaged()
         found = await _found(settings, selection, damaged)
         async with opened(settings) as one:
             erased = ErasedIds(one.state.read, now_ms).among
@@ -193,7 +178,7 @@ def restore(settings: Settings, selection: Selection, *, days: int | None, dry_r
     return in_a_sentence(act)
 
 
-async def _found(settings: Settings, selection: Selection, damaged: _Damaged) -> list[Found]:
+async def _found(settings: Settings, selection: Selection, damaged: Damaged) -> list[Found]:
     policies = read_policies(settings.retention.policies_file)
     objects = open_objects(settings.retention)
 

@@ -6,11 +6,15 @@ import asyncio
 import os
 import pwd
 import socket
+from collections.abc import Callable
+from functools import partial
 
 from logsync_streams.cli.confirm import confirmed
+from logsync_streams.cli.damaged import Damaged
 from logsync_streams.cli.printing import escape
 from logsync_streams.cli.progress import progress_bar
 from logsync_streams.cli.retention import DONE, Say, in_a_sentence, opened
+from logsync_streams.errors import LogSyncError
 from logsync_streams.settings import Settings
 from logsync_streams.worker import now_ms
 from retention.prune import Pruned, PrunePlan, Pruner, make_plan, unfinished
@@ -20,34 +24,39 @@ NONE_PRUNED = 1  # exit code
 
 
 def prune(settings: Settings, *, yes: bool, dry_run: bool, say: Say) -> int:
-    """Remove the archives that have had their time; exit code NONE_PRUNED when there are none, or nobody said yes."""
+    """Remove the archives that have had their time; exit code NONE_PRUNED when there are none, or nobody said yes.
+
+    An archive whose manifest is damaged is named and stays; exit code FAILED.
+    """
 
     async def act() -> int:
         async with opened(settings) as one:
+            damaged = Damaged()
 
-            async def look() -> PrunePlan:
+            async def look(damaged: Callable[[LogSyncError], None]) -> PrunePlan:
                 aliases = {info.name.alias for info in await one.store.admin.indices()}
                 left = await unfinished(one.state, one.archiver.objects)
-                found = await asyncio.to_thread(lambda: list(archives(one.policies, one.archiver.objects)))
+                listed = partial(archives, one.policies, one.archiver.objects, damaged=damaged)
+                found = await asyncio.to_thread(lambda: list(listed()))
                 return make_plan(one.policies, found, aliases, now_ms(), left)
 
-            plan = await look()
+            plan = await look(damaged)
             for line in lines(plan):
                 say(escape(line))
             going = [*plan.left, *plan.due]
             if not going or dry_run:
-                return DONE if going else NONE_PRUNED
+                return damaged.or_else(DONE if going else NONE_PRUNED)
             if not confirmed(f"remove {len(going)} archives for ever", len(going), yes=yes):
-                return NONE_PRUNED
+                return damaged.or_else(NONE_PRUNED)
             async with one.lease() as lease:
                 # Looked at again: what was confirmed is what goes, without what must stay since then.
-                now, agreed = await look(), {pruned.folder for pruned in going}
+                now, agreed = await look(lambda _: None), {pruned.folder for pruned in going}
                 plan = PrunePlan(_of(now.due, agreed), now.held, _of(now.left, agreed))
                 with progress_bar() as progress:
                     pruner = Pruner(one.archiver.objects, one.state, now_ms, who(), lease.check, progress=progress)
                     done = await pruner.run(plan)
         say(f"removed {len(done)} archives with {sum(one.documents for one in done)} documents for ever")
-        return DONE
+        return damaged.or_else(DONE)
 
     return in_a_sentence(act)
 

@@ -125,6 +125,19 @@ def test_a_damaged_manifest_is_named_by_every_command_which_goes_on_with_the_oth
         assert (command, 2) == (command, done.exit_code)
         assert f"DAMAGED logsync/auth/2026/01/01/{name}/manifest.json" in done.output
         assert shown in done.output
+    pruned = logsync("archive", "prune", "--yes")
+
+    assert 2 == pruned.exit_code
+    assert "removed 1 archives with 100 documents for ever" in pruned.output
+    assert damaged.exists()
+    assert not whole.exists()
+
+
+def test_a_damaged_manifest_of_another_day_is_no_concern(two_days, tmp_path):
+    logsync("retention", "run")
+    damaged, _ = sorted((tmp_path / "archive").rglob("manifest.json"))
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+
     assert 0 == logsync("archive", "verify", "--first-day", "2026-01-02").exit_code
 
 
