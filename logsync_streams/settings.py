@@ -1,41 +1,17 @@
-"""Every knob once: name, default, unit, help.
-
-A setting is given in the file that LOGSYNC_CONFIG names (YAML) or as an environment variable: LOGSYNC_ and the
-name, `__` between the levels (LOGSYNC_KAFKA__BOOTSTRAP). The environment wins over the file. All mistakes are
-reported together, each with its name, the value, and what was expected.
-"""
+"""Every knob once: name, default, unit, help. configuration.py reads them."""
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
-import os
 import re
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from logsync_streams.errors import ConfigurationError
-
 PREFIX = "LOGSYNC_"
-# Read by the command line, by the test suite and the tools around it: no settings of a process of ours.
-_NOT_SETTINGS = {
-    "LOGSYNC_CONFIG",
-    "LOGSYNC_URL",
-    "LOGSYNC_REQUIRE_REAL",
-    "LOGSYNC_TEST_SEED",
-    "LOGSYNC_ALL_FAULTS",
-    "LOGSYNC_SOAK",
-    "LOGSYNC_TEST_TIES",
-    "LOGSYNC_TEST_ELASTICSEARCH",
-    "LOGSYNC_CACHE",
-    "LOGSYNC_FUZZ_SECONDS",
-}
 
 
 def _split(value: Any) -> Any:
@@ -64,11 +40,11 @@ def _loopback(host: str) -> str:
 LoopbackHost = Annotated[str, BeforeValidator(_loopback)]
 
 
-class _Group(BaseModel):
+class Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class KafkaSettings(_Group):
+class KafkaSettings(Group):
     bootstrap: CommaSeparated = Field(["127.0.0.1:9092"], description="brokers to ask first, host:port, by commas")
     raw_topics: CommaSeparated = Field(
         ["logs"], description="raw topics; the first is ours, further ones belong to other producers"
@@ -95,7 +71,7 @@ class KafkaSettings(_Group):
     )
 
 
-class CollectorSettings(_Group):
+class CollectorSettings(Group):
     doors: Annotated[
         list[Literal["syslog-udp", "syslog-tcp", "syslog-tls", "forward"]], NoDecode, BeforeValidator(_split)
     ] = Field(
@@ -197,7 +173,7 @@ class CollectorSettings(_Group):
         return self.syslog_udp_port if self.syslog_tcp_port is None else self.syslog_tcp_port
 
 
-class FilterRule(_Group):
+class FilterRule(Group):
     """Drop every event that has all the named values."""
 
     name: str = Field(min_length=1, max_length=64, description="the rule's name, the `reason` of log_dropped_total")
@@ -211,7 +187,7 @@ SecretKind = Literal[
 ]
 
 
-class ProcessSettings(_Group):
+class ProcessSettings(Group):
     filter_rules: list[FilterRule] = Field(
         [FilterRule(name="debug_in_production", level="debug", environment="production")],
         description="what is dropped (and counted); JSON in the environment",
@@ -249,7 +225,7 @@ class ProcessSettings(_Group):
     drain_timeout_seconds: float = Field(5, gt=0, le=60, description="time a batch has to end at stop or rebalance")
 
 
-class IndexSettings(_Group):
+class IndexSettings(Group):
     bulk_bytes: int = Field(5 * 1024 * 1024, ge=65536, le=80 * 1024 * 1024, description="one bulk request at most")
     bulk_documents: int = Field(2000, ge=1, le=100_000, description="documents in one bulk request at most")
     bulks_in_flight: int = Field(
@@ -265,7 +241,7 @@ class IndexSettings(_Group):
     )
 
 
-class StoreSettings(_Group):
+class StoreSettings(Group):
     kind: Literal["elasticsearch", "embedded"] = Field("elasticsearch", description="where logs are kept")
     elasticsearch_urls: CommaSeparated = Field(["http://127.0.0.1:9200"], description="nodes, without user:password@")
     username: str | None = Field(None, description="Elasticsearch user")
@@ -288,7 +264,7 @@ class StoreSettings(_Group):
         return urls
 
 
-class QueryHttpSettings(_Group):
+class QueryHttpSettings(Group):
     enabled: bool = Field(True, description="run the query API beside the worker")
     host: LoopbackHost = Field("127.0.0.1", description="address of the query API and the page")
     port: Port = Field(8082, description="port of the query API and the page")
@@ -316,19 +292,19 @@ class QueryHttpSettings(_Group):
     max_saved_searches: int = Field(200, ge=0, le=10_000, description="searches saved under a name")
 
 
-class WebSettings(_Group):
+class WebSettings(Group):
     host: LoopbackHost = Field("127.0.0.1", description="address of the Faust web views and /metrics")
     port: Port = Field(6066, description="port of the Faust web views and /metrics")
     max_services: int = Field(200, ge=1, le=10_000, description="service label values; the rest counts as _other")
 
 
-class DeadLetterSettings(_Group):
+class DeadLetterSettings(Group):
     max_attempts: int = Field(
         5, ge=1, le=1000, description="a dead letter that failed so often is not replayed any more"
     )
 
 
-class RetentionSettings(_Group):
+class RetentionSettings(Group):
     policies_file: Path | None = Field(None, description="retention policies (JSON); default retention/config.json")
     archive_folder: Path | None = Field(
         None, description="local folder in place of S3: a bucket is a folder in it; to try it, or a mounted share"
@@ -404,102 +380,3 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # What `load` read from the file is passed as init values; the environment wins over it.
         return env_settings, init_settings
-
-
-def load(environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings from the file named by LOGSYNC_CONFIG and the environment (default: this process's).
-
-    Raises ConfigurationError with every problem found, not only the first.
-    """
-    if environment is not None:
-        saved = dict(os.environ)
-        os.environ.clear()
-        os.environ.update(environment)
-        try:
-            return load()
-        finally:
-            os.environ.clear()
-            os.environ.update(saved)
-    problems = list(_unknown_variables(os.environ))
-    path = os.environ.get("LOGSYNC_CONFIG")
-    values = _read_file(Path(path)) if path else {}
-    try:
-        settings = Settings(**values)
-    except ValidationError as error:
-        # A misspelt variable within a group is reported twice: here without a suggestion.
-        problems += [_describe(detail) for detail in error.errors() if not _in_environment(detail)]
-    if problems:
-        raise ConfigurationError(problems)
-    return settings
-
-
-def described() -> Iterator[tuple[str, str, str]]:
-    """(environment variable, default, help) of every setting, for documents and their tests."""
-    for name, info in Settings.model_fields.items():
-        if isinstance(info.default, _Group):
-            for inner, inner_info in type(info.default).model_fields.items():
-                default = getattr(info.default, inner)
-                yield f"{PREFIX}{name}__{inner}".upper(), _shown(default), inner_info.description or ""
-        else:
-            yield f"{PREFIX}{name}".upper(), _shown(info.default), info.description or ""
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return ",".join(_shown(item) for item in value)
-    if isinstance(value, FilterRule):
-        return value.name
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "" if value is None else str(value)
-
-
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigurationError([f"LOGSYNC_CONFIG: {str(path)!r} cannot be read: {error.strerror}"]) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError([f"LOGSYNC_CONFIG: {str(path)!r} is not YAML: {error}"]) from error
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigurationError([f"LOGSYNC_CONFIG: {str(path)!r}: a mapping of settings is expected at the top"])
-    unknown = [key for key in values if key not in Settings.model_fields]
-    if unknown:
-        raise ConfigurationError(
-            [f"{key} (in {str(path)!r}): no such setting{_similar(str(key), Settings.model_fields)}" for key in unknown]
-        )
-    return values
-
-
-def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
-    # pydantic-settings ignores a misspelt variable; an operator would believe it had taken effect.
-    known = {name for name, _, _ in described()}
-    for name in environment:
-        if name.startswith(PREFIX) and name.upper() not in known and name not in _NOT_SETTINGS:
-            yield f"{name}: no such setting{_similar(name, known)}"
-
-
-def _similar(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name.upper(), [key.upper() for key in known], n=1)
-    originals = {key.upper(): key for key in known}
-    return f"; did you mean {originals[close[0]]}?" if close else ""
-
-
-def _in_environment(detail: Any) -> bool:
-    return detail["type"] == "extra_forbidden" and _variable(detail)[0] in {name.upper() for name in os.environ}
-
-
-def _variable(detail: Any) -> tuple[str, str]:
-    path = [str(part) for part in detail["loc"]]
-    depth = 2 if isinstance(Settings.model_fields[path[0]].default, _Group) else 1
-    return PREFIX + "__".join(path[:depth]).upper(), "".join(f"[{part}]" for part in path[depth:])
-
-
-def _describe(detail: Any) -> str:
-    variable, rest = _variable(detail)
-    message = detail["msg"].removeprefix("Value error, ")
-    secret = "password" in variable.lower()
-    shown = "" if secret or detail["type"] in ("missing", "extra_forbidden") else f" {detail['input']!r}:"
-    return f"{variable}{rest}:{shown} {message[:1].lower()}{message[1:]}"

@@ -33,13 +33,14 @@ from agents.process import Processor
 from agents.redact import redactor
 from agents.targets import Targets
 from logsync_streams import faust_commands, logs, metrics, topics, views
+from logsync_streams.configuration import load
 from logsync_streams.consumer import GuardedApp
 from logsync_streams.errors import ConfigurationError, LogSyncError, Unavailable
 from logsync_streams.faust_app import add_agent, make_app, serve_query, start_with, topic_of
 from logsync_streams.parsing import PARSERS
 from logsync_streams.query.app import create_app
 from logsync_streams.query.tail import Hub
-from logsync_streams.settings import Settings, load
+from logsync_streams.settings import Settings
 from logsync_streams.state import StateLog, open_state
 from logsync_streams.storage.factory import Store, check_store, command_socket, open_reader, open_store
 from logsync_streams.store_commands import StoreCommands

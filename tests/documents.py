@@ -10,14 +10,15 @@ from pathlib import Path
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from logsync_streams import metrics, settings
+from logsync_streams import metrics
+from logsync_streams.configuration import described
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference.md"
 
 
 def settings_table() -> str:
-    rows = [f"| `{name}` | {_code(default)} | {_cell(text)} |" for name, default, text in settings.described()]
+    rows = [f"| `{name}` | {_code(default)} | {_cell(text)} |" for name, default, text in described()]
     return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
 
 

@@ -13,8 +13,8 @@ from typer.main import get_command
 from logsync_streams.cli.commands import application
 from logsync_streams.collector import http
 from logsync_streams.collector.publisher import MemoryPublisher
+from logsync_streams.configuration import described, load
 from logsync_streams.query.app import create_app
-from logsync_streams.settings import described, load
 from logsync_streams.storage.memory import MemoryStore
 from tests.documents import REFERENCE, ROOT, TABLES, table_in
 

@@ -143,7 +143,7 @@ def _say(line: str) -> None:
 
 def _configured() -> Settings:
     from logsync_streams import logs
-    from logsync_streams.settings import load
+    from logsync_streams.configuration import load
 
     settings = load()
     logs.configure(settings.log_format, settings.log_level)

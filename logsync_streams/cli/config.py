@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import yaml
 
+from logsync_streams.configuration import load
 from logsync_streams.errors import ConfigurationError
-from logsync_streams.settings import load
 
 
 def show(*, say: Callable[[str], None]) -> int:

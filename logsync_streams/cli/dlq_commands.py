@@ -86,7 +86,7 @@ def drop(
 
 def _configured() -> Settings:
     from logsync_streams import logs
-    from logsync_streams.settings import load
+    from logsync_streams.configuration import load
 
     settings = load()
     logs.configure(settings.log_format, settings.log_level)

@@ -133,7 +133,7 @@ def prune(dry_run: DryRun = False, yes: Yes = False) -> None:
 def configured() -> Settings:
     """This process's settings, its log set up for a command. Raises ConfigurationError."""
     from logsync_streams import logs
-    from logsync_streams.settings import load
+    from logsync_streams.configuration import load
 
     settings = load()
     logs.configure(settings.log_format, settings.log_level)

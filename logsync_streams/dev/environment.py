@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from logsync_streams.configuration import load
 from logsync_streams.dev import broker
 from logsync_streams.errors import ConfigurationError
-from logsync_streams.settings import load
 
 # What follows from the parts being embedded; the rest is the user's.
 _EMBEDDED = {

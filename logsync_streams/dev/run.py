@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from logsync_streams import settings as settings_module
+from logsync_streams.configuration import load
 from logsync_streams.dev import checks, environment, terminal
 from logsync_streams.errors import ConfigurationError
 
@@ -20,7 +20,7 @@ def run(given: Mapping[str, str], *, rate: float, say: Callable[[str], None]) ->
     Raises ConfigurationError before anything is started: settings, ports, the data folder, missing extras.
     """
     for_children = environment.embedded(given)
-    settings = settings_module.load(for_children)
+    settings = load(for_children)
     if importlib.util.find_spec("tantivy") is None:
         raise ConfigurationError(
             ["the embedded store is not installed: pip install 'logsync-streams[embedded,dev-broker]'"]

@@ -16,7 +16,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from logsync_streams.settings import load
+from logsync_streams.configuration import load
 from logsync_streams.storage.factory import open_store_beside
 from logsync_streams.storage.naming import alias_name
 from retention import settled

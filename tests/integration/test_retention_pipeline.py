@@ -19,7 +19,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from logsync_streams.cli.retention import Opened, opened
-from logsync_streams.settings import Settings, load
+from logsync_streams.configuration import load
+from logsync_streams.settings import Settings
 from logsync_streams.worker import now_ms
 from retention.plan import DAY_MS, Action, Entry, Plan
 from retention.run import Guard, Receipt, receipts, run

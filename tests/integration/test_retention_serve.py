@@ -13,7 +13,7 @@ import pytest
 
 from deploy.servers import free_port
 from logsync_streams.cli.retention import opened
-from logsync_streams.settings import load
+from logsync_streams.configuration import load
 from logsync_streams.storage.naming import alias_name
 from retention.run import Receipt, receipts
 from tests.moto_server import CREDENTIALS, MotoServer

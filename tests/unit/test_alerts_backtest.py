@@ -13,9 +13,9 @@ from dashboards.backtest import ALERTS, MINUTE_MS, Firing, Minutes, firings, sug
 from dashboards.rules import service_alerts
 from dashboards.thresholds import ServiceThresholds, Thresholds
 from logsync_streams.cli import alerts_backtest
+from logsync_streams.configuration import load
 from logsync_streams.errors import Unavailable
 from logsync_streams.query.app import create_app
-from logsync_streams.settings import load
 from logsync_streams.storage.memory import MemoryStore
 from tests.backtest_logs import documents
 from tests.contract.documents import NOON, TARGET

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
+from logsync_streams.configuration import load
 from logsync_streams.dev.checks import Address, addresses, check_ports, locked_folder
 from logsync_streams.errors import ConfigurationError
-from logsync_streams.settings import load
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from logsync_streams.configuration import load
 from logsync_streams.dev.environment import embedded
 from logsync_streams.errors import ConfigurationError
-from logsync_streams.settings import load
 
 
 def test_the_children_run_on_the_embedded_parts(tmp_path):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from logsync_streams.configuration import load
 from logsync_streams.errors import ConfigurationError, Unavailable
-from logsync_streams.settings import load
 from logsync_streams.storage import embedded_commands
 from logsync_streams.storage.api import DUPLICATE, STORED, Reaction
 from logsync_streams.storage.embedded import EmbeddedStore, StoreTaken

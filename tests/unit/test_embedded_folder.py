@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from logsync_streams.configuration import load
 from logsync_streams.errors import ConfigurationError, InvalidQuery, Unavailable
-from logsync_streams.settings import load
 from logsync_streams.storage import embedded_schema
 from logsync_streams.storage.api import STORED, All, Cursor, Equals, Exists, Reaction, SearchRequest, Text
 from logsync_streams.storage.embedded import EmbeddedReader, EmbeddedStore

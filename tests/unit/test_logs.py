@@ -13,8 +13,9 @@ import structlog
 from pydantic import SecretStr
 
 from logsync_streams import logs
+from logsync_streams.configuration import described, load
 from logsync_streams.parsing.json import parse
-from logsync_streams.settings import Settings, described, load
+from logsync_streams.settings import Settings
 
 CANARY = "canary-7f3a9"
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from logsync_streams.settings import QueryHttpSettings, Settings
 PROGRAM = """
 import sys
 from logsync_streams.query import server
-from logsync_streams.settings import load
+from logsync_streams.configuration import load
 from logsync_streams.storage.memory import MemoryStore
 
 server.open_reader = lambda settings: MemoryStore()

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from logsync_streams.configuration import described, load
 from logsync_streams.errors import ConfigurationError
-from logsync_streams.settings import described, load
 
 
 def problems(**environment: str) -> str:
