@@ -11,6 +11,7 @@ from pathlib import Path
 from logsync_streams.configuration import load
 from logsync_streams.dev import checks, environment, terminal
 from logsync_streams.errors import ConfigurationError
+from logsync_streams.settings import Settings
 
 
 def run(given: Mapping[str, str], *, rate: float, say: Callable[[str], None]) -> int:
@@ -36,7 +37,7 @@ def run(given: Mapping[str, str], *, rate: float, say: Callable[[str], None]) ->
             return asyncio.run(Supervisor(settings, for_children, rate=rate, say=say).run())
 
 
-def _check_store(settings: settings_module.Settings) -> None:
+def _check_store(settings: Settings) -> None:
     """Raises ConfigurationError when the store of an earlier run cannot be opened."""
     from logsync_streams.storage import factory
 
