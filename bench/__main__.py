@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-from bench import alone, archive, measure, metrics_cost, query
+from bench import alone, archive, measure, metrics_cost, query, rates
 from bench.contenders import Contender, Missing
 from bench.doors import DoorContender, run_door
 from bench.load import Traffic
@@ -36,6 +36,7 @@ _ROW_SECONDS = 480  # with the servers' start: "runnable alone in under ten minu
 _ALONE: dict[str, Callable[[Bench, Iterator[int]], str]] = {
     "M1": lambda bench, numbers: alone.memory(bench, next(numbers)),
     "R1": lambda bench, numbers: alone.killed(bench, next(numbers)),
+    "R3": lambda bench, numbers: rates.ready(bench, next(numbers)),
     "O1": lambda bench, numbers: metrics_cost.section(bench, [next(numbers) for _ in range(metrics_cost.RUNS)]),
 }
 

@@ -42,7 +42,7 @@ def memory(bench: Bench, number: int) -> str:
     return (
         f"## M1 – peak RSS of a worker (three apps, query API, all on) with {expected.sent:,} events waiting\n\n"
         f"**{peak:.0f} MB** (goal ≤ {_MOST_RSS_MB}); {before:.0f} MB after start and a warm-up; one run.\n\n"
-        f"{_footer(contender.version)}"
+        f"{footer(contender.version)}"
     )
 
 
@@ -75,7 +75,7 @@ def killed(bench: Bench, number: int) -> str:
         f"{expected.sent:,} events, {at_the_kill:,} stored at the kill: **lost 0, stored twice 0** "
         f"(checksum over the ids); {again:,} sent again and refused by their ids; stored again {recovered:.1f} s after "
         f"the kill, the start of the worker and of its groups included.\n\n"
-        f"{_footer(contender.version)}"
+        f"{footer(contender.version)}"
     )
 
 
@@ -92,5 +92,6 @@ def _much(bench: Bench, topic: str) -> Expected:
     )
 
 
-def _footer(version: Callable[[], str]) -> str:
+def footer(version: Callable[[], str]) -> str:
+    """The last line of a section: when, and what was measured. version: of ours."""
     return f"{time.strftime('%Y-%m-%d', time.gmtime())}; {'; '.join(versions([f'LogSync Streams: {version()}']))}\n"

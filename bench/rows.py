@@ -108,7 +108,7 @@ ROWS = (
     ),
 )
 DEFAULT_ROWS = ("P2", "P3", "P5", "R2")
-ALONE = ("M1", "R1", "O1")  # no ratios: bench/alone.py, bench/metrics_cost.py
+ALONE = ("M1", "R1", "R3", "O1")  # no ratios: bench/alone.py, bench/rates.py, bench/metrics_cost.py
 
 
 def row(name: str) -> Row:
