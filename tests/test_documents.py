@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+import yaml
 from starlette.routing import Route
 from typer.main import get_command
 
@@ -106,3 +107,12 @@ def test_every_variable_in_the_documents_is_a_setting():
     named = {word for path in DOCUMENTS for word in re.findall(r"LOGSYNC_[A-Z0-9_]*[A-Z]", path.read_text())}
 
     assert named - known == set()
+
+
+def test_the_rules_are_loaded_from_where_the_documents_say_to_write_them():
+    config = yaml.safe_load((ROOT / "dashboards" / "prometheus" / "prometheus.yml").read_text())
+    patterns = [str(PurePosixPath("/etc/prometheus", pattern)) for pattern in config["rule_files"]]
+    folders = {word for path in DOCUMENTS for word in re.findall(r"alerts render .*--output (\S+)", code_in(path))}
+
+    assert folders
+    assert [folder for folder in folders if not any(PurePosixPath(folder, "a.yml").match(p) for p in patterns)] == []
