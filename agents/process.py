@@ -1,6 +1,7 @@
-"""What `process` does with a batch of raw records: parse ▸ count ▸ filter ▸ enrich ▸ document. Pure but for its stages.
+"""What `process` does with a batch of raw records: redact ▸ parse ▸ count ▸ filter ▸ enrich ▸ document.
 
-To parse is to read the sender's format, and then the message where the operator says in what form it is.
+Pure but for its stages. To parse is to read the sender's format, and then the message where the operator says in what
+form it is; so a level in a message is counted and filtered like any other.
 
 The whole of it is a function of the records, the settings and the assignments in force, so that redelivery makes the
 same documents with the same ids.
