@@ -83,7 +83,7 @@ def decode(value: bytes | None, headers: Headers) -> Enriched:
             documents=tuple(value.split(b"\n")) if value else (),
             attempts=int(named.get("logsync-attempts", b"0")),
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, AttributeError) as error:  # AttributeError: a header without a value
         raise DeadLetter("undecodable", f"not a record of logs-enriched: {error!r}") from error
 
 

@@ -6,7 +6,7 @@ other producers carry none of our headers: they are one JSON object, NDJSON, or 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,6 +30,8 @@ MAX_EVENTS = 500
 MAX_BYTES = 256 * 1024
 _VERSION_HEADER = "logsync-envelope"
 _ATTEMPTS_HEADER = "logsync-attempts"
+_LAST_MS = 253_402_300_799_999  # the end of the year 9999, the last that a date can be made of
+_MOST_ATTEMPTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,25 +123,42 @@ def read_envelope(value: bytes | None, headers: dict[str, bytes]) -> Envelope:
         )
         if not isinstance(events, list) or not all(type(data) is bytes for data in events):
             raise DeadLetter("undecodable", "an envelope's value must be a msgpack array of binaries")
-        envelope_id = headers["logsync-id"].decode("ascii")
-        int(envelope_id, 16)
-        if len(envelope_id) != 32:
+        envelope_id = _text(headers, "logsync-id")
+        if len(envelope_id) != 32 or len(bytes.fromhex(envelope_id)) != 16:
             raise ValueError(f"id {envelope_id!r} must have 32 hex digits")
+        headers = {"logsync-key": b"", "logsync-first-index": b"0", _ATTEMPTS_HEADER: b"0", **headers}
         return Envelope(
             id=envelope_id,
-            received_at=int(headers["logsync-received-at"]),
-            source=headers["logsync-source"].decode(),
-            format=headers["logsync-format"].decode(),
-            peer=headers["logsync-peer"].decode(),
+            received_at=_number(headers, "logsync-received-at", _LAST_MS),
+            source=_text(headers, "logsync-source"),
+            format=_text(headers, "logsync-format"),
+            peer=_text(headers, "logsync-peer"),
             events=tuple(events),
-            key=headers.get("logsync-key", b"").decode("ascii"),
-            first_index=int(headers.get("logsync-first-index", b"0")),
-            attempts=int(headers.get(_ATTEMPTS_HEADER, b"0")),
+            key=_text(headers, "logsync-key"),
+            first_index=_number(headers, "logsync-first-index", MAX_EVENTS_PER_ENVELOPE_ID - len(events)),
+            attempts=_number(headers, _ATTEMPTS_HEADER, _MOST_ATTEMPTS),
         )
     except KeyError as missing:
         raise DeadLetter("undecodable", f"envelope header {missing} is missing") from missing
-    except (ValueError, msgpack.UnpackException) as error:  # msgpack's format errors and bad numbers or text
+    # TypeError: msgpack's, for a map that is the key of a map; the rest: its format errors, bad numbers or text.
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise DeadLetter("undecodable", f"envelope cannot be read: {error}") from error
+
+
+def _text(headers: Mapping[str, bytes | None], name: str) -> str:
+    """A header that somebody else may have written. Raises KeyError, ValueError."""
+    value = headers[name]
+    if value is None:
+        raise ValueError(f"header {name} has no value")
+    return value.decode()
+
+
+def _number(headers: Mapping[str, bytes | None], name: str, most: int) -> int:
+    """As _text, of decimal digits."""
+    text = _text(headers, name)
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(_LAST_MS)) and int(text) <= most):
+        raise ValueError(f"header {name}: {text[:40]!r}: a whole number of 0 to {most} is expected")
+    return int(text)
 
 
 def _decode_envelope(record: RawRecord, headers: dict[str, bytes]) -> Decoded:
@@ -186,9 +205,10 @@ def identity(record: RawRecord) -> Identity:
     headers = dict(record.headers) if record.headers else {}
     if _ATTEMPTS_HEADER in headers and _VERSION_HEADER not in headers:
         try:
-            known = headers["logsync-id"].decode("ascii")
-            if len(bytes.fromhex(known)) == 16:
-                return Identity(known, int(headers["logsync-received-at"]), int(headers[_ATTEMPTS_HEADER]))
+            known = _text(headers, "logsync-id")
+            if len(known) == 32 and len(bytes.fromhex(known)) == 16:
+                received_at = _number(headers, "logsync-received-at", _LAST_MS)
+                return Identity(known, received_at, _number(headers, _ATTEMPTS_HEADER, _MOST_ATTEMPTS))
         except (KeyError, ValueError):
             pass  # no headers of ours, so no replay of ours: a foreign record like any other
     value = record.value or b""

@@ -6,14 +6,26 @@ from hypothesis import strategies as st
 
 from logsync_streams import counts, dead_letter, enriched, envelope
 from logsync_streams.errors import DEAD_LETTER_CATEGORIES, DeadLetter
-from logsync_streams.events import EVENT_ID_LENGTH, uuid7_hex
+from logsync_streams.events import EVENT_ID_LENGTH, receive_day, uuid7_hex
 
 hex_digits = st.text("0123456789abcdef", min_size=32, max_size=32)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 words = st.text("abcdefghijklmnopqrstuvwxyz0123456789-._", min_size=1, max_size=30)
-times = st.integers(0, 2**48 - 1)
+times = st.integers(0, 253_402_300_799_999)  # to the end of the year 9999
 numbers = st.integers(0, 2**40)
 headers = st.lists(st.tuples(texts, st.binary(max_size=20)), max_size=8)
+_OURS = [
+    "logsync-id",
+    "logsync-received-at",
+    "logsync-source",
+    "logsync-format",
+    "logsync-peer",
+    "logsync-key",
+    "logsync-first-index",
+    "logsync-attempts",
+]
+# Kafka allows a header without a value.
+header_values = st.none() | st.binary(max_size=40) | st.integers(-(2**40), 10**40).map(lambda n: str(n).encode())
 
 envelopes = st.builds(
     envelope.Envelope,
@@ -95,6 +107,26 @@ def test_an_envelope_without_one_of_its_headers_is_undecodable(damage):
 
     with pytest.raises(DeadLetter, match="undecodable"):
         envelope.decode(record(value, [header for header in record_headers if header[0] != damage]))
+
+
+@pytest.mark.parametrize("version", [True, False])
+@given(
+    st.sampled_from([b"\x90", b"\x91\xc4\x02{}", b"\x81\x80\xc0", b"{}", b"a line"]) | st.binary(max_size=20),
+    st.dictionaries(st.sampled_from(_OURS), header_values),
+)
+def test_headers_that_somebody_else_made_up_stop_nothing(version, value, made_up):
+    good = envelope.encode(envelope.Envelope("0" * 32, 0, "http", "json", "", (b"{}",), attempts=1))[1]
+    headers_ = [header for header in (dict(good) | made_up).items() if version or header[0] != "logsync-envelope"]
+    given_record = record(value, headers_)
+    known = envelope.identity(given_record)
+    receive_day(known.received_at)
+    try:
+        decoded = envelope.decode(given_record)
+    except DeadLetter:
+        return
+
+    receive_day(decoded.received_at)
+    assert all(len(id_) == EVENT_ID_LENGTH and id_[-5:].isdigit() for id_ in decoded.ids)
 
 
 documents = st.dictionaries(words, st.integers(), max_size=3)
