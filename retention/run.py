@@ -201,7 +201,8 @@ def observe(receipt: Receipt, plan: Plan) -> None:
     metrics.retention_dropped.inc(sum(receipt.dropped.values()))
     metrics.retention_problems.set(len(receipt.problems))
     metrics.retention_held_days.set(len(receipt.held))
-    due = [entry for entry in plan.of(Action.ARCHIVE, Action.DROP) if entry.alias not in receipt.dropped]
+    # A day held back is overdue like any other: somebody has to see to what holds it. Under a legal hold none is due.
+    due = [entry for entry in plan.of(Action.HELD, Action.ARCHIVE, Action.DROP) if entry.alias not in receipt.dropped]
     overdue = [receipt.ended_at - entry.due_at for entry in due if entry.due_at is not None]
     metrics.retention_overdue_seconds.set(max(overdue, default=0) / 1000)
     if not receipt.problems:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from logsync_streams.storage.naming import alias_name
 from retention import run as run_module
 from retention.lease import HELD_SECONDS, Lease, LeaseLost, LeaseTaken, held
 from retention.objects import MemoryObjects
+from retention.policy import parse_policies
 from retention.run import Guard, Receipt, Stopped, receipts, run
 from tests.contract.documents import DAY
 from tests.retention import AUTH_TARGET, DUE, PAY_TARGET, archived, archiver, documents, fill, stored_ids
@@ -214,6 +216,37 @@ async def test_a_day_that_is_held_back_while_the_question_waits_is_not_dropped(s
 
     assert {} == receipt.dropped
     assert 5 == len(await stored_ids(store.admin))
+
+
+@pytest.mark.parametrize(("held", "days_overdue"), [({PAY_TARGET: ["1 open dead letters are for it"]}, 2), ({}, 0)])
+async def test_a_day_that_is_held_back_is_overdue_until_it_goes(held, days_overdue, store, objects, tmp_path):
+    await fill(store, documents(5, PAY_TARGET, "pay"))
+    one = archiver(store.admin, objects, tmp_path)
+    (entry,) = (await one.plan({})).entries
+    assert entry.due_at is not None
+    later = entry.due_at + 2 * 86_400_000
+    two_days_later = replace(one, now=lambda: later)
+
+    async def holds():
+        return held
+
+    await run(two_days_later, one.state, await taken(two_days_later), FREE, holds)
+
+    assert days_overdue * 86_400 == metrics.retention_overdue_seconds._value.get()
+
+
+async def test_a_day_under_a_legal_hold_is_never_overdue(store, objects, tmp_path):
+    await fill(store, documents(5, PAY_TARGET, "pay"))
+    kept = parse_policies({"retention_policies": {"pay": {"retention_days": 1, "legal_hold": True}}}, "test")
+    one = archiver(store.admin, objects, tmp_path, policies=kept)
+    metrics.retention_overdue_seconds.set(1)
+
+    async def holds():
+        return {PAY_TARGET: ["1 open dead letters are for it"]}
+
+    receipt = await run(one, one.state, await taken(one), FREE, holds)
+
+    assert ({}, 0) == (receipt.held, metrics.retention_overdue_seconds._value.get())
 
 
 async def test_each_run_leaves_a_receipt_and_the_oldest_go(store, objects, tmp_path, monkeypatch):
