@@ -47,7 +47,7 @@ def errors(
 def _table(rows: list[tuple[str, dict[str, Any]]], window: str) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("service", overflow="fold")
-    for title in (f"errors in {window}", "logs", "rate"):
+    for title in (f"errors in {window}", "logs", "ratio"):
         table.add_column(title, justify="right")
     for name, counts in rows:
         found = counts.get("errors", 0)

@@ -181,6 +181,7 @@ async def test_error_rates_are_a_table_with_the_worst_first(served):
 
     assert FOUND == code
     assert [["\\x1b[2J\\u202eboom", "1", "4", "25.0", "%"], ["ok", "0", "9", "0.0", "%"]] == lines[1:]
+    assert ["service", "errors", "in", "5m", "logs", "ratio"] == lines[0]
     assert NOTHING_FOUND == (await served.run(errors.errors, window="1h"))[0]
 
 
