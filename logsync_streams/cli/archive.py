@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -73,6 +74,8 @@ def list_(settings: Settings, selection: Selection, *, as_json: bool, say: Say) 
     async def act() -> int:
         damaged = Damaged()
         found = await _found(settings, selection, damaged)
+        if not found and not as_json and sys.stderr.isatty():  # a person would wonder at the silence
+            print("logsync: no archive was found", file=sys.stderr)
         if as_json:
             say(orjson.dumps([_shown(one) for one in found], option=orjson.OPT_INDENT_2).decode())
         else:

@@ -22,14 +22,18 @@ Dataset = Annotated[str, typer.Option(help="Only this dataset's archives.", show
 Service = Annotated[str, typer.Option(help="Only this service's logs.", show_default=False)]
 First = Annotated[str, typer.Option("--first-day", help="Receive day, as 2026-11-24.", show_default=False)]
 Last = Annotated[str, typer.Option("--last-day", help="Receive day, included.", show_default=False)]
-Start = Annotated[str, typer.Option("--from", help="Of the log's time: ISO 8601, or epoch ms.", show_default=False)]
+Start = Annotated[
+    str, typer.Option("--from", help="Of the log's time: ISO 8601, epoch ms, or now-15m.", show_default=False)
+]
 End = Annotated[str, typer.Option("--to", help="As --from.", show_default=False)]
 Q = Annotated[str, typer.Argument(help="A query, as for `logsync search`.", show_default=False)]
 
 
 @retention.command()
 def plan(as_json: AsJson = False) -> None:
-    """What would be archived and dropped, when and why; exit code 1 when something is due, 0 when nothing is."""
+    """What would be archived and dropped, when and why; exit code 1 when something is due, 0 when nothing is, 2 when it
+    failed.
+    """
     settings = configured()
     from logsync_streams.cli import retention as commands
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import date
 
 import pytest
 from typer.testing import CliRunner
 
 from deploy.servers import free_port
+from logsync_streams.cli import archive
+from logsync_streams.cli.archive import Selection
 from logsync_streams.cli.commands import application
+from logsync_streams.configuration import load
 from logsync_streams.storage.embedded import EmbeddedStore
 from logsync_streams.storage.factory import Store
 from logsync_streams.storage.naming import alias_name
@@ -178,6 +182,18 @@ def test_a_damaged_part_is_named_by_search_and_restore_and_the_other_archives_ar
         assert (command, 2) == (command, done.exit_code)
         assert f"{damaged.name}" in done.output
         assert shown in done.output
+
+
+def test_that_there_is_no_archive_is_said_to_a_person_and_not_to_a_script(logs, monkeypatch, capsys):
+    settings, selection = load(), Selection()
+    codes = [archive.list_(settings, selection, as_json=False, say=print)]
+    quiet = capsys.readouterr()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    codes.append(archive.list_(settings, selection, as_json=False, say=print))
+    said = capsys.readouterr()
+
+    assert [1, 1] == codes
+    assert ["", "", "", "logsync: no archive was found\n"] == [quiet.out, quiet.err, said.out, said.err]
 
 
 def test_a_dry_run_changes_nothing(logs, tmp_path):
