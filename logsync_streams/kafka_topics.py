@@ -12,10 +12,18 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
 from logsync_streams.errors import ConfigurationError, Unavailable
-from logsync_streams.settings import Settings
+from logsync_streams.settings import KafkaSettings, Settings
 from logsync_streams.topics import Topic, topics
 
 _TIMESTAMP_TYPE = "message.timestamp.type"
+
+
+def no_broker(kafka: KafkaSettings) -> Unavailable:
+    """Kafka is away, as a command says it."""
+    return Unavailable(
+        f"LOGSYNC_KAFKA__BOOTSTRAP: {','.join(kafka.bootstrap)!r}: no broker answers there: "
+        "start Kafka, or correct the address (on your own machine: make stack)"
+    )
 
 
 @asynccontextmanager
@@ -24,10 +32,7 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     try:
         await admin.start()
     except KafkaConnectionError as error:
-        raise Unavailable(
-            f"LOGSYNC_KAFKA__BOOTSTRAP: {','.join(settings.kafka.bootstrap)!r}: no broker answers there; "
-            "start Kafka (make stack) or name one that runs"
-        ) from error
+        raise no_broker(settings.kafka) from error
     try:
         yield admin
     finally:

@@ -8,8 +8,8 @@ import sys
 def main() -> None:
     """Entry point.
 
-    Settings that cannot be used end with exit code 2, each problem on a line of its own on stderr; a server that is
-    needed and away with exit code 1 and one line.
+    A command that failed ends with exit code 2: for settings that cannot be used with each problem on a line of its own
+    on stderr, for a server that is needed and away with one line.
     """
     from logsync_streams.cli.commands import application
     from logsync_streams.errors import ConfigurationError, Unavailable
@@ -19,7 +19,8 @@ def main() -> None:
     except ConfigurationError as error:
         for problem in error.problems:
             print(f"logsync: {problem}", file=sys.stderr)
-        sys.exit(2)
     except Unavailable as error:
         print(f"logsync: {error}", file=sys.stderr)
-        sys.exit(1)
+    else:
+        return
+    sys.exit(2)

@@ -50,7 +50,7 @@ def backtest(
     per_day: Annotated[
         float, typer.Option(min=0, help="The threshold is suggested that fires at most so often.")
     ] = 1.0,
-    url: Annotated[str, typer.Option(help="The query API.")] = "http://127.0.0.1:8082",
+    url: Annotated[str, typer.Option(envvar="LOGSYNC_URL", help="The query API.")] = "http://127.0.0.1:8082",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """When an alert would have fired, by the stored logs, and a threshold that fits; exit code 2 if refused.

@@ -58,7 +58,18 @@ def serve(settings: Settings) -> int:
 
     async def act() -> int:
         stop = _told_to_stop()
-        server, thread = start_http_server(retention.metrics_port, retention.metrics_host, registry=metrics.REGISTRY)
+        try:
+            server, thread = start_http_server(
+                retention.metrics_port, retention.metrics_host, registry=metrics.REGISTRY
+            )
+        except OSError as error:
+            where = f"{retention.metrics_host}:{retention.metrics_port}"
+            raise ConfigurationError(
+                [
+                    f"LOGSYNC_RETENTION__METRICS_PORT: {where} cannot be listened on ({error.strerror}): "
+                    "stop what uses it, or choose another port"
+                ]
+            ) from error
         try:
             await _serve(partial(_run, settings, stop), stop, retention.interval_hours * 3600, log.info)
         finally:

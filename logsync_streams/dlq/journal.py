@@ -17,6 +17,7 @@ from logsync_streams.dead_letter import DeadLetterRecord
 from logsync_streams.dlq.letters import Ledger, Letter, Place
 from logsync_streams.dlq.replay import Outgoing, Stays
 from logsync_streams.errors import ConfigurationError, Unavailable
+from logsync_streams.kafka_topics import no_broker
 from logsync_streams.settings import KafkaSettings
 
 _SILENCE_SECONDS = 30.0  # a broker that sends nothing for so long, though there is something, is away
@@ -204,9 +205,7 @@ async def _asked(kafka: KafkaSettings, question: Awaitable[T]) -> T:
 
 
 def _away(kafka: KafkaSettings, error: Exception) -> Unavailable:
-    where = ",".join(kafka.bootstrap)
     if isinstance(error, KafkaConnectionError):
-        what = "no broker answers there; start Kafka (make stack) or name one that runs"
-    else:
-        what = f"the broker answered: {str(error) or type(error).__name__}"
-    return Unavailable(f"LOGSYNC_KAFKA__BOOTSTRAP: {where!r}: {what}")
+        return no_broker(kafka)
+    where, said = ",".join(kafka.bootstrap), str(error) or type(error).__name__
+    return Unavailable(f"LOGSYNC_KAFKA__BOOTSTRAP: {where!r}: the broker answered: {said}")

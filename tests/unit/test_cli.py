@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -116,10 +117,29 @@ def test_config_show_can_be_read_back(tmp_path):
 def test_an_unreachable_broker_is_one_sentence():
     done = logsync("topics", "create", environment={"LOGSYNC_KAFKA__BOOTSTRAP": "127.0.0.1:1"})
 
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("logsync: ")
-    assert "127.0.0.1:1" in done.stderr.splitlines()[-1]
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(
+        "logsync: LOGSYNC_KAFKA__BOOTSTRAP: '127.0.0.1:1': no broker answers there: start Kafka, or correct the address"
+    )
     assert "Traceback" not in done.stderr
+
+
+def test_a_query_api_that_is_away_is_one_sentence_and_its_address_may_be_in_the_environment():
+    done = logsync("alerts", "backtest", environment={"LOGSYNC_URL": "http://127.0.0.1:1"})
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("logsync: http://127.0.0.1:1 cannot be asked")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_port_of_the_retentions_metrics_that_is_taken_is_one_sentence():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = logsync("retention", "serve", environment={"LOGSYNC_RETENTION__METRICS_PORT": port})
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"logsync: LOGSYNC_RETENTION__METRICS_PORT: 127.0.0.1:{port} cannot be listened on")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_data_folder_that_cannot_be_used_is_one_sentence(tmp_path):
