@@ -35,6 +35,7 @@ def test_the_readme_names_every_route():
         create_app(MemoryStore(), settings),
     ]
     routes = {route.path_format for app in apps for route in app.routes if isinstance(route, Route)}
+    routes |= set(re.findall(r'\.page\("([^"]+)"\)', (ROOT / "logsync_streams" / "views.py").read_text()))
     named = set(re.findall(r"`(?:GET |POST )?(/[^`\s]*)`", section("HTTP")))
 
     assert routes - {name.replace(":path}", "}") for name in named} == set()
