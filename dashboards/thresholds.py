@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from logsync_streams.configuration import similar
 from logsync_streams.errors import ConfigurationError
 
 _DURATION = re.compile(r"(\d+)([smhdw])")
@@ -31,8 +32,9 @@ def seconds(text: str) -> int:
     return int(found[1]) * _SECONDS[found[2]]
 
 
-def _duration(value: Any) -> Any:
-    return seconds(value) if isinstance(value, str) else value
+def _duration(value: Any) -> int:
+    # A bare number would be seconds to us, and minutes to whoever wrote it.
+    return seconds(value if isinstance(value, str) else "")
 
 
 Duration = Annotated[int, BeforeValidator(_duration), Field(gt=0)]
@@ -79,7 +81,8 @@ class Thresholds(_Strict):
 
     def of(self, service: str) -> ServiceThresholds:
         """The defaults with what is said of this service."""
-        return ServiceThresholds.model_validate(self.defaults.model_dump() | self.services.get(service, {}))
+        own = ServiceThresholds.model_validate(self.services.get(service, {}))
+        return self.defaults.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
 
 
 def read_thresholds(content: Any) -> Thresholds:
@@ -87,20 +90,27 @@ def read_thresholds(content: Any) -> Thresholds:
     try:
         found = Thresholds.model_validate(content or {})
     except ValidationError as error:
-        raise ConfigurationError(_problems(error)) from error
+        raise ConfigurationError(_problems(error, Thresholds)) from error
     problems = []
     for service in found.services:
         try:
             found.of(service)
         except ValidationError as error:
-            problems += _problems(error, f"services.{service}.")
+            problems += _problems(error, ServiceThresholds, f"services.{service}.")
     if problems:
         raise ConfigurationError(problems)
     return found
 
 
-def _problems(error: ValidationError, before: str = "") -> list[str]:
-    return [
-        f"{before}{'.'.join(str(part) for part in one['loc'])}: {one['msg'].removeprefix('Value error, ')}"
-        for one in error.errors()
-    ]
+def _problems(error: ValidationError, model: type[BaseModel], before: str = "") -> list[str]:
+    problems = []
+    for one in error.errors():
+        *groups, name = [str(part) for part in one["loc"]] or [""]
+        said = one["msg"].removeprefix("Value error, ")
+        if one["type"] == "extra_forbidden":
+            of = model
+            for group in groups:
+                of = type(of.model_fields[group].default)
+            said = f"no such threshold{similar(name, of.model_fields)}"
+        problems.append(f"{before}{'.'.join([*groups, name])}: {said}")
+    return problems

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     unknown = [key for key in values if key not in Settings.model_fields]
     if unknown:
         raise ConfigurationError(
-            [f"{key} (in {str(path)!r}): no such setting{_similar(str(key), Settings.model_fields)}" for key in unknown]
+            [f"{key} (in {str(path)!r}): no such setting{similar(str(key), Settings.model_fields)}" for key in unknown]
         )
     return values
 
@@ -106,12 +106,13 @@ def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
     known = {name for name, _, _ in described()}
     for name in environment:
         if name.startswith(PREFIX) and name.upper() not in known and name not in _NOT_SETTINGS:
-            yield f"{name}: no such setting{_similar(name, known)}"
+            yield f"{name}: no such setting{similar(name, known)}"
 
 
-def _similar(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name.upper(), [key.upper() for key in known], n=1)
+def similar(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a name that is not among the known: which of these was meant; "" if none is near."""
     originals = {key.upper(): key for key in known}
+    close = difflib.get_close_matches(name.upper(), originals, n=1)
     return f"; did you mean {originals[close[0]]}?" if close else ""
 
 

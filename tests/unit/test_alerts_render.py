@@ -75,7 +75,18 @@ def test_an_alert_that_nobody_wants_is_left_out():
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        ({"defaults": {"errors_per_secnd": 1}}, "defaults.errors_per_secnd"),
+        (
+            {"defaults": {"errors_per_secnd": 1}},
+            "defaults.errors_per_secnd: no such threshold; did you mean errors_per_second?",
+        ),
+        (
+            {"services": {"a": {"spike_facto": 1}}},
+            "services.a.spike_facto: no such threshold; did you mean spike_factor?",
+        ),
+        ({"pipeline": {"zzz": 1}}, "pipeline.zzz: no such threshold"),
+        ({"default": {}}, "default: no such threshold; did you mean defaults?"),
+        ({"defaults": {"silent_after": 5}}, "defaults.silent_after: a duration such as 90s, 15m"),
+        ({"services": {"a": {"silent_after": 5}}}, "services.a.silent_after: a duration such as 90s, 15m"),
         ({"services": {"auth": {"silent_after": "soon"}}}, "services.auth.silent_after: a duration such as"),
         ({"services": {"auth": {"error_ratio": 2}}}, "services.auth.error_ratio"),
         ({"pipeline": {"lag_records": 0}}, "pipeline.lag_records"),
