@@ -305,7 +305,9 @@ class DeadLetterSettings(Group):
 
 
 class RetentionSettings(Group):
-    policies_file: Path | None = Field(None, description="retention policies (JSON); default retention/config.json")
+    policies_file: Path | None = Field(
+        None, description="retention policies (JSON); unset = all logs are dropped after 7 days, without an archive"
+    )
     archive_folder: Path | None = Field(
         None, description="local folder in place of S3: a bucket is a folder in it; to try it, or a mounted share"
     )
