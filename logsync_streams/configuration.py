@@ -17,7 +17,7 @@ import yaml
 from pydantic import ValidationError
 
 from logsync_streams.errors import ConfigurationError
-from logsync_streams.settings import PREFIX, FilterRule, Group, Settings
+from logsync_streams.settings import PREFIX, FilterRule, Group, Settings, is_quotable
 
 # Read by the command line, by the test suite and the tools around it: no settings of a process of ours.
 _NOT_SETTINGS = {
@@ -126,9 +126,20 @@ def _variable(detail: Any) -> tuple[str, str]:
     return PREFIX + "__".join(path[:depth]).upper(), "".join(f"[{part}]" for part in path[depth:])
 
 
+def _is_quotable(detail: Any) -> bool:
+    if detail["type"] in ("missing", "extra_forbidden"):
+        return False
+    name, *inner = detail["loc"]
+    info = Settings.model_fields[name]
+    if isinstance(info.default, Group):
+        if not inner:
+            return False  # a whole group: there may be a secret in it
+        info = type(info.default).model_fields[inner[0]]
+    return is_quotable(info)
+
+
 def _describe(detail: Any) -> str:
     variable, rest = _variable(detail)
     message = detail["msg"].removeprefix("Value error, ")
-    secret = "password" in variable.lower()
-    shown = "" if secret or detail["type"] in ("missing", "extra_forbidden") else f" {detail['input']!r}:"
+    shown = f" {detail['input']!r}:" if _is_quotable(detail) else ""
     return f"{variable}{rest}:{shown} {message[:1].lower()}{message[1:]}"

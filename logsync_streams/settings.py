@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "LOGSYNC_"
@@ -19,6 +20,7 @@ def _split(value: Any) -> Any:
 
 
 CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+_MAY_HOLD_SECRET = object()  # an annotation: what somebody wrote there by mistake is never quoted
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -42,6 +44,12 @@ LoopbackHost = Annotated[str, BeforeValidator(_loopback)]
 
 class Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def is_quotable(info: FieldInfo) -> bool:
+    """Whether a message may quote what was given for this setting: it is no secret, and nobody writes one into it."""
+    secret = SecretStr in (info.annotation, *get_args(info.annotation))
+    return not secret and _MAY_HOLD_SECRET not in info.metadata
 
 
 class KafkaSettings(Group):
@@ -69,6 +77,14 @@ class KafkaSettings(Group):
     embedded: bool = Field(
         False, description="the broker is the embedded one: memory only, no idempotent producer, state kept in a file"
     )
+
+    @field_validator("min_insync_replicas")
+    @classmethod
+    def _can_be_in_sync(cls, number: int, info: ValidationInfo) -> int:
+        copies = info.data.get("replication_factor", number)
+        if number > copies:  # every write that waits for all of them would fail
+            raise ValueError(f"at most LOGSYNC_KAFKA__REPLICATION_FACTOR ({copies}) is expected")
+        return number
 
 
 class CollectorSettings(Group):
@@ -243,7 +259,9 @@ class IndexSettings(Group):
 
 class StoreSettings(Group):
     kind: Literal["elasticsearch", "embedded"] = Field("elasticsearch", description="where logs are kept")
-    elasticsearch_urls: CommaSeparated = Field(["http://127.0.0.1:9200"], description="nodes, without user:password@")
+    elasticsearch_urls: Annotated[CommaSeparated, _MAY_HOLD_SECRET] = Field(
+        ["http://127.0.0.1:9200"], description="nodes, without user:password@"
+    )
     username: str | None = Field(None, description="Elasticsearch user")
     password: SecretStr | None = Field(None, description="Elasticsearch password; better: password_file")
     password_file: Path | None = Field(None, description="file that holds the Elasticsearch password")
@@ -311,7 +329,9 @@ class RetentionSettings(Group):
     archive_folder: Path | None = Field(
         None, description="local folder in place of S3: a bucket is a folder in it; to try it, or a mounted share"
     )
-    s3_endpoint_url: str | None = Field(None, description="of a store compatible with S3; unset = AWS")
+    s3_endpoint_url: Annotated[str | None, _MAY_HOLD_SECRET] = Field(
+        None, description="of a store compatible with S3; unset = AWS"
+    )
     s3_region: str | None = Field(None, description="region; unset = what the SDK finds")
     s3_addressing: Literal["auto", "path", "virtual"] = Field("auto", description="how a bucket is named in requests")
     s3_checksums: Literal["when_supported", "when_required"] = Field(

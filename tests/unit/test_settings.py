@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from logsync_streams.configuration import described, load
 from logsync_streams.errors import ConfigurationError
+from logsync_streams.settings import Settings, is_quotable
 
 
 def problems(**environment: str) -> str:
@@ -45,6 +48,42 @@ def test_a_password_never_shows_in_a_message_or_a_dump():
     settings = load({"LOGSYNC_STORE__PASSWORD": "hunter2-canary"})
 
     assert "hunter2-canary" not in repr(settings) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "store: {elasticsearch_urls: 'https://u:hunter2-canary@es:9200'}",
+        "store: {password: [hunter2-canary]}",
+        "collector: {forward_shared_key: [hunter2-canary]}",
+        "retention: {s3_endpoint_url: ['https://u:hunter2-canary@s3']}",
+        "store: [hunter2-canary]",
+        "store: {pasword: hunter2-canary}",
+    ],
+)
+def test_what_may_be_a_secret_is_not_quoted_when_it_is_wrong(text, tmp_path):
+    file = tmp_path / "logsync.yaml"
+    file.write_text(text)
+    found = problems(LOGSYNC_CONFIG=str(file))
+
+    assert "LOGSYNC_" + text.partition(":")[0].upper() in found
+    assert "hunter2-canary" not in found
+
+
+def test_every_setting_that_is_a_url_is_never_quoted():
+    groups = [Settings, *(type(info.default) for info in Settings.model_fields.values())]
+    fields = {name: info for group in groups for name, info in getattr(group, "model_fields", {}).items()}
+    urls = {name for name in fields if re.search(r"_urls?$", name)}
+
+    assert {"elasticsearch_urls", "s3_endpoint_url"} <= urls
+    assert [] == [name for name in urls if is_quotable(fields[name])]
+
+
+def test_more_copies_in_sync_than_there_are_is_refused():
+    expected = "LOGSYNC_KAFKA__MIN_INSYNC_REPLICAS: 2: at most LOGSYNC_KAFKA__REPLICATION_FACTOR (1) is expected"
+
+    assert expected == problems(LOGSYNC_KAFKA__REPLICATION_FACTOR="1")
+    assert load({"LOGSYNC_KAFKA__REPLICATION_FACTOR": "1", "LOGSYNC_KAFKA__MIN_INSYNC_REPLICAS": "1"})
 
 
 def test_a_password_in_a_url_is_refused():
