@@ -7,7 +7,7 @@ before 1.9 says application/json of lines, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from logsync_streams.collector.framed import Framed, all_refused, too_many
@@ -52,7 +52,11 @@ def frame_fluentd(
         if found.format != "json":
             raise RejectInput(400, "Malformed body", "records as JSON or msgpack are expected, not a form")
         framed = Framed(FORMAT, refused=found.refused, refused_count=found.refused_count)
-        _wrap(framed, found.events, lambda record: from_json(tag, None, record, max_event_bytes))
+        for number, record in enumerate(found.events, start=1):
+            try:
+                framed.events.append(from_json(tag, None, record, max_event_bytes))
+            except BadRecord as error:
+                framed.refuse(number, 0, str(error))
     if framed.refused and not framed.events:
         raise all_refused(framed, max_event_bytes)
     return framed
@@ -66,30 +70,32 @@ def _looks_like_msgpack(body: bytes) -> bool:
 
 def _msgpack(body: bytes, tag: bytes, max_event_bytes: int, max_events: int, join: dict[str, Any] | None) -> Framed:
     framed = Framed(FORMAT)
+    numbers: dict[int, int] = {}  # of the records of a batch, by their identity
 
     def records() -> Iterator[tuple[int | None, Any, int]]:
         for number, (item, size) in enumerate(_items(body, RECORD_SHARE * max_event_bytes), start=1):
             if number > max_events:
                 raise too_many(max_events)
             try:
-                yield *_time_and_record(item), size
+                time_ns, record = _time_and_record(item)
             except BadRecord as error:
                 framed.refuse(number, 0, str(error))
+                continue
+            numbers[id(record)] = number
+            yield time_ns, record, size
 
+    number = 0
     for batch in batches(records()):
-        found = batch if join is None else join_records(batch, **join)
-        _wrap(framed, found, lambda item: as_event(tag, item[0], item[1], max_event_bytes))
+        for time_ns, record in batch if join is None else join_records(batch, **join):
+            number = numbers.get(id(record), number + 1)  # one of several that were joined is new
+            try:
+                framed.events.append(as_event(tag, time_ns, record, max_event_bytes))
+            except BadRecord as error:
+                framed.refuse(number, 0, str(error))
+        numbers.clear()
     if not framed.count:
         raise RejectInput(400, "Empty body", "records as JSON or msgpack are expected")
     return framed
-
-
-def _wrap(framed: Framed, items: list[Any], make: Callable[[Any], bytes]) -> None:
-    for number, item in enumerate(items, start=1):
-        try:
-            framed.events.append(make(item))
-        except BadRecord as error:
-            framed.refuse(number, 0, str(error))
 
 
 def _items(body: bytes, longest: int) -> Iterator[tuple[Any, int]]:

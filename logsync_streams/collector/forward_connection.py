@@ -244,6 +244,7 @@ class ForwardConnection:
             await asyncio.wait_for(self._writer.drain(), _ANSWER_SECONDS)
         except (TimeoutError, ConnectionError):
             self._cut("too_slow")
+            self._writer.transport.abort()  # this task itself is among those that `_cut` lets end
 
     def _malformed(self, reason: str) -> None:
         metrics.dropped.labels("collector", "malformed").inc()

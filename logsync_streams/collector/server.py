@@ -82,9 +82,7 @@ async def serve(
     stop = stop or asyncio.Event()
     doors = settings.collector
     tls = context(doors)
-    shared_key = _shared_key(doors)
-    if doors.forward_tls and tls is None:
-        raise ConfigurationError(["LOGSYNC_COLLECTOR__FORWARD_TLS: needs LOGSYNC_COLLECTOR__TLS_CERTIFICATE_FILE"])
+    key = shared_key(doors)
     allow_open_files(doors.max_connections)
     sockets = Sockets(doors, tls=tls is not None)
     limits = Limits(doors)
@@ -106,7 +104,7 @@ async def serve(
         timeout_graceful_shutdown=max(1, int(doors.stop_timeout_seconds - _KAFKA_SHARE_SECONDS)),
     )
     server = _Server(config)
-    others = _doors(sockets, publisher, doors, limits, tls, shared_key)
+    others = _doors(sockets, publisher, doors, limits, tls, key)
     with _signals(stop):
         await publisher.start()
         for door in others:
@@ -133,7 +131,7 @@ def _doors(
     settings: CollectorSettings,
     limits: Limits,
     tls: ssl.SSLContext | None,
-    shared_key: bytes,
+    key: bytes,
 ) -> list[Door]:
     made: list[Door] = []
     for name, sock in sockets.by_door.items():
@@ -152,7 +150,7 @@ def _doors(
                     limits,
                     udp=sockets.by_door["forward-udp"],
                     tls=tls if settings.forward_tls else None,
-                    shared_key=shared_key,
+                    shared_key=key,
                 )
             )
     return made
@@ -188,7 +186,8 @@ async def _close(
     return 1 if status.dropped_events else 0
 
 
-def _shared_key(settings: CollectorSettings) -> bytes:
+def shared_key(settings: CollectorSettings) -> bytes:
+    """What senders of forward must know; empty when they need not. Raises ConfigurationError naming the file."""
     if settings.forward_shared_key_file is None:
         return settings.forward_shared_key.get_secret_value().encode() if settings.forward_shared_key else b""
     path = settings.forward_shared_key_file

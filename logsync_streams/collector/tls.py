@@ -11,9 +11,12 @@ from logsync_streams.settings import CollectorSettings
 def context(settings: CollectorSettings) -> ssl.SSLContext | None:
     """TLS 1.2 or newer with the certificate of the settings; None when they name none.
 
-    With a client CA, senders must show a certificate of it. Raises ConfigurationError naming the file.
+    With a client CA, senders must show a certificate of it. Raises ConfigurationError naming the file, or the door that
+    needs one.
     """
     if settings.tls_certificate_file is None:
+        if settings.forward_tls:
+            raise ConfigurationError(["LOGSYNC_COLLECTOR__FORWARD_TLS: needs LOGSYNC_COLLECTOR__TLS_CERTIFICATE_FILE"])
         return None
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -9,6 +9,7 @@ import msgpack
 import orjson
 import pytest
 
+from logsync_streams.collector import forward_connection
 from logsync_streams.collector.forward import ForwardDoor
 from logsync_streams.collector.publisher import MemoryPublisher
 from logsync_streams.parsing import PARSERS
@@ -105,6 +106,31 @@ async def test_no_acknowledgement_comes_of_what_kafka_did_not_take(publisher):
             assert b"" == await reader.read()
 
     assert [] == publisher.envelopes
+
+
+async def test_a_sender_that_takes_no_acknowledgement_is_cut_while_others_of_its_chunks_wait(publisher, monkeypatch):
+    monkeypatch.setattr(forward_connection, "_ANSWER_SECONDS", 0.1)
+    sock = bound()
+    cut = {"source": "forward", "reason": "too_slow"}
+    before = count("logsync_collector_refused_connections_total", **cut)
+    async with opened(ForwardDoor, publisher, sock):
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect(sock.getsockname())
+            deaf.setblocking(False)
+            # An acknowledgement repeats the chunk's name: these are too many bytes for what lies between.
+            chunk = msgpack.packb(["t", ENTRIES, {"chunk": "c" * 3000}])
+            loop = asyncio.get_running_loop()
+
+            async def sending():
+                async with asyncio.timeout(30):
+                    while True:
+                        await loop.sock_sendall(deaf, chunk)
+
+            with pytest.raises(ConnectionError):
+                await sending()
+
+    assert count("logsync_collector_refused_connections_total", **cut) > before
 
 
 async def test_heartbeats_are_no_events(publisher):
