@@ -22,6 +22,8 @@ def check(*, say: Callable[[str], None]) -> int:
     from agents.enrich import configured_enrichments
     from agents.filter_file import rule_set
     from agents.redact import redactor
+    from logsync_streams.collector.server import shared_key
+    from logsync_streams.collector.tls import context
     from retention.policy import datasets, parse_policies, read_policies
 
     settings = load()
@@ -36,7 +38,13 @@ def check(*, say: Callable[[str], None]) -> int:
         lambda: rule_set(settings.process, datasets(policies)),
         lambda: configured_enrichments(settings.process),
         lambda: redactor(settings.process),
+        lambda: context(settings.collector),
+        lambda: shared_key(settings.collector),
     ]
+    if settings.store.kind == "elasticsearch":
+        from logsync_streams.storage.elasticsearch_client import check as check_connection
+
+        readers.append(lambda: check_connection(settings.store))
     problems: list[str] = []
     for read in readers:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -158,10 +159,35 @@ class Connection:
 
 
 def connect(store: StoreSettings) -> Connection:
-    """A connection that is made at its first request. Raises ConfigurationError for a password file not readable."""
+    """A connection that is made at its first request. Raises ConfigurationError as `check` does."""
     connection = Connection(store)
-    _password(store)
+    check(store)
     return connection
+
+
+def check(store: StoreSettings) -> None:
+    """Read what a connection needs. Raises ConfigurationError with every file that cannot be used, and for a user
+    without a password.
+    """
+    problems: list[str] = []
+    try:
+        password = _password(store)
+        if store.username is not None and not password:
+            problems.append(
+                f"LOGSYNC_STORE__USERNAME: {store.username!r}: a password is expected, too: set "
+                "LOGSYNC_STORE__PASSWORD_FILE to a file that holds it"
+            )
+    except ConfigurationError as error:
+        problems += error.problems
+    if store.ca_file is not None:
+        try:
+            ssl.create_default_context(cafile=store.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            problems.append(
+                f"LOGSYNC_STORE__CA_FILE: {str(store.ca_file)!r}: {error}; PEM with CA certificates is expected"
+            )
+    if problems:
+        raise ConfigurationError(problems)
 
 
 async def _send(

@@ -93,6 +93,41 @@ def test_check_config_reads_the_files_that_settings_name(tmp_path):
     assert "catalogue.yaml" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {
+                "STORE__USERNAME": "logsync",
+                "STORE__PASSWORD_FILE": "/nope/1",
+                "STORE__CA_FILE": "/nope/2",
+                "COLLECTOR__FORWARD_SHARED_KEY_FILE": "/nope/3",
+                "COLLECTOR__TLS_CERTIFICATE_FILE": "/nope/4",
+            },
+            [
+                "COLLECTOR__TLS_CERTIFICATE_FILE: '/nope/4': ",
+                "COLLECTOR__FORWARD_SHARED_KEY_FILE: '/nope/3': ",
+                "STORE__PASSWORD_FILE: '/nope/1' cannot be read: ",
+                "STORE__CA_FILE: '/nope/2': ",
+            ],
+        ),
+        (
+            {"STORE__USERNAME": "logsync", "COLLECTOR__FORWARD_TLS": "true"},
+            ["COLLECTOR__FORWARD_TLS: needs ", "STORE__USERNAME: 'logsync': a password is expected, too"],
+        ),
+        ({"STORE__PASSWORD_FILE": "/nope/1"}, ["STORE__PASSWORD_FILE: '/nope/1' cannot be read: "]),
+    ],
+)
+def test_check_config_reads_the_secrets_and_certificates_that_settings_name(given, said):
+    done = logsync("check-config", environment={f"LOGSYNC_{name}": value for name, value in given.items()})
+    lines = done.stderr.splitlines()
+
+    assert done.returncode == 2
+    assert len(lines) == len(said), done.stderr
+    for line, beginning in zip(lines, said, strict=True):
+        assert line.startswith(f"logsync: LOGSYNC_{beginning}")
+
+
 def test_check_config_says_so_when_all_is_well():
     done = logsync("check-config")
 
