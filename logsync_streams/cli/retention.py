@@ -17,6 +17,7 @@ from logsync_streams.errors import ConfigurationError, LogSyncError, Unavailable
 from logsync_streams.events import iso_time, receive_day
 from logsync_streams.settings import RetentionSettings, Settings
 from logsync_streams.state import StateLog, open_state
+from logsync_streams.storage.elasticsearch_errors import NO_ANSWER, StoreUnavailable
 from logsync_streams.storage.factory import Store, check_store, open_store_beside
 from logsync_streams.storage.naming import parse_index
 from logsync_streams.worker import now_ms
@@ -68,7 +69,21 @@ class Opened:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Opened]:
-    """The store, the state and the archiver. Raises ConfigurationError, Unavailable."""
+    """The store, the state and the archiver. Raises ConfigurationError, Unavailable: a store away with its setting."""
+    try:
+        async with _opened(settings) as one:
+            yield one
+    except StoreUnavailable as error:
+        if error.outcome.reason != NO_ANSWER:
+            raise
+        urls = ",".join(settings.store.elasticsearch_urls)
+        raise Unavailable(
+            f"LOGSYNC_STORE__ELASTICSEARCH_URLS: {urls!r}: {error}: start Elasticsearch, or correct the address"
+        ) from error
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Opened]:
     retention = settings.retention
     policies = read_policies(retention.policies_file)
     await check_store(settings, datasets(policies))

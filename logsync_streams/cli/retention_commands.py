@@ -141,5 +141,6 @@ def configured() -> Settings:
 
     settings = load()
     logs.configure(settings.log_format, settings.log_level)
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # our own sentence says it
+    for library in ("aiokafka", "elastic_transport"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)  # our own sentence says it
     return settings

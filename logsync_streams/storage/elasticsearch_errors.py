@@ -64,6 +64,7 @@ _RETRY_TYPES = frozenset(
         "timeout_exception",
     }
 )
+NO_ANSWER = "connection"  # the reason of an outcome: nobody answers at the address
 _OUR_WRITE_BLOCK = "FORBIDDEN/8/"
 _FLOOD_STAGE = "/12/"  # its number in "blocked by: [TOO_MANY_REQUESTS/12/…]", FORBIDDEN before 7.9
 _MAX_DETAIL = 1000  # Elasticsearch quotes the document, whole at times
@@ -139,7 +140,7 @@ def classify_failure(error: TransportError) -> Outcome:
     """The outcome of every document of a request without an answer: it may have been stored, its id tells next time."""
     if isinstance(error, ConnectionTimeout):
         return Outcome(Reaction.RETRY, "timeout", "Elasticsearch did not answer in time")
-    return Outcome(Reaction.RETRY, "connection", f"no answer from Elasticsearch: {error.message}")
+    return Outcome(Reaction.RETRY, NO_ANSWER, f"no answer from Elasticsearch: {error.message}")
 
 
 class StoreUnavailable(Unavailable):

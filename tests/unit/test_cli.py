@@ -159,6 +159,16 @@ def test_an_unreachable_broker_is_one_sentence():
     assert "Traceback" not in done.stderr
 
 
+def test_a_store_that_is_away_is_one_sentence_with_its_setting():
+    done = logsync("retention", "plan", environment={"LOGSYNC_STORE__ELASTICSEARCH_URLS": "http://127.0.0.1:1"})
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        "logsync: LOGSYNC_STORE__ELASTICSEARCH_URLS: 'http://127.0.0.1:1': the store cannot be reached: "
+        "start Elasticsearch, or correct the address\n"
+    )
+
+
 def test_a_query_api_that_is_away_is_one_sentence_and_its_address_may_be_in_the_environment():
     done = logsync("alerts", "backtest", environment={"LOGSYNC_URL": "http://127.0.0.1:1"})
 
