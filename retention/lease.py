@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 import math
 import socket
+import time
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from os import getpid
@@ -36,12 +38,23 @@ class LeaseLost(Unavailable):
 
 
 class Lease:
-    """Held while it is open. `check` says whether it still is, before each step that cannot be taken back."""
+    """Held while it is open. `check` says whether it still is, before each step that cannot be taken back.
 
-    def __init__(self, state: StateLog, now: Callable[[], int], held_seconds: float = HELD_SECONDS) -> None:
-        self._state, self._now, self._held_ms = state, now, round(held_seconds * 1000)
-        self._holder = f"{socket.gethostname()}/{getpid()}/{id(self)}"
+    now: epoch ms, which the others compare; steady: seconds that no change of the clock moves, for the holder itself.
+    """
+
+    def __init__(
+        self,
+        state: StateLog,
+        now: Callable[[], int],
+        held_seconds: float = HELD_SECONDS,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._state, self._now, self._steady = state, now, steady
+        self._held_ms = round(held_seconds * 1000)
+        self._holder = f"{socket.gethostname()}/{getpid()}/{uuid.uuid4().hex[:12]}"
         self._number = self._until = 0
+        self._steady_until = 0.0
 
     async def take(self) -> None:
         """Raises LeaseTaken, Unavailable."""
@@ -64,7 +77,8 @@ class Lease:
 
     def check(self) -> None:
         """Raises LeaseLost."""
-        if self._now() > self._until:
+        # By both clocks: one does not go while the machine sleeps, the other may be set back.
+        if self._now() > self._until or self._steady() > self._steady_until:
             raise LeaseLost(
                 "the lease of the retention has run out before it could be renewed; the next run goes on from here "
                 "(should it happen again: a longer LOGSYNC_RETENTION__LEASE_SECONDS)",
@@ -72,15 +86,22 @@ class Lease:
             )
 
     async def _write(self, number: int, milliseconds: int) -> None:
-        until = self._now() + milliseconds
+        until, steady_until = self._now() + milliseconds, self._steady() + milliseconds / 1000
         mine = orjson.dumps({"holder": self._holder, "until": until})
-        won = await self._state.decide(f"{_PREFIX}{number}", mine) == mine
+        while (stands := await self._state.decide(f"{_PREFIX}{number}", mine)) != mine:
+            if orjson.loads(stands)["holder"] != self._holder:
+                raise self._taken()
+            number += 1  # an attempt of ours of which nothing was heard: it has the key, and an older end
         found = await self._state.read()
         # Who slept since it looked may have written a key that was used and forgotten: others are further then.
-        if not won or _last(found)[0] != number:
-            raise LeaseTaken("another process has taken the lease of the retention")
-        self._number, self._until = number, until
+        if _last(found)[0] != number:
+            raise self._taken()
+        self._number, self._until, self._steady_until = number, until, steady_until
         await self._state.forget(key for key in found if key.startswith(_PREFIX) and _number(key) < number)
+
+    def _taken(self) -> LeaseTaken:
+        self._steady_until = -math.inf
+        return LeaseTaken("another process has taken the lease of the retention")
 
 
 def _number(key: str) -> int:
@@ -105,8 +126,12 @@ async def held(state: StateLog, now: Callable[[], int], held_seconds: float = HE
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), held_seconds / _RENEWALS)
                 return
-            with contextlib.suppress(Unavailable):  # `check` tells when it is too late
+            try:
                 await lease.renew()
+            except LeaseTaken:  # `check` tells
+                return
+            except Unavailable:  # `check` tells when it is too late
+                continue
 
     task = asyncio.create_task(renewing())
     try:

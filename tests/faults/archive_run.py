@@ -36,6 +36,6 @@ async def one_run(
 
     try:
         with mock.patch("retention.s3._TRANSFER", _MULTIPART):
-            return await run(one, one.state, Lease(one.state, lambda: 0), Guard(3, 10**9), holds)
+            return await run(one, one.state, Lease(one.state, lambda: 0, steady=lambda: 0), Guard(3, 10**9), holds)
     finally:
         await admin.close()

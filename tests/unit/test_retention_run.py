@@ -90,6 +90,63 @@ async def test_a_lease_that_is_held_for_long_is_renewed_and_given_back_at_the_en
     await second.take()
 
 
+class Cut(FileState):
+    """Its reads fail as often as `cut` says."""
+
+    cut = 0
+
+    async def read(self):
+        if self.cut:
+            self.cut -= 1
+            raise Unavailable("Kafka is away")
+        return await super().read()
+
+
+async def test_a_renewal_of_which_the_answer_was_lost_is_the_holders_own_and_is_given_back(tmp_path):
+    state, clock = Cut(tmp_path / "s"), [DUE]
+    lease = Lease(state, lambda: clock[0])
+    await lease.take()
+    clock[0] += 1000
+    state.cut = 1
+    with pytest.raises(Unavailable, match="Kafka is away"):
+        await lease.renew()
+    clock[0] += HELD_MS
+    await lease.renew()
+    lease.check()
+    await lease.give_back()
+    clock[0] += 1
+
+    await Lease(state, lambda: clock[0]).take()
+
+    assert 1 == len(await state.read())
+
+
+async def test_a_lease_is_over_after_its_time_however_far_the_clock_is_set_back(tmp_path):
+    passed, clock = [0.0], [DUE]
+    lease = Lease(FileState(tmp_path / "s"), lambda: clock[0], steady=lambda: passed[0])
+    await lease.take()
+    clock[0] -= 3_600_000
+    passed[0] = HELD_SECONDS
+    lease.check()
+    passed[0] += 0.001
+    with pytest.raises(LeaseLost):
+        lease.check()
+
+
+async def test_a_lease_that_another_has_taken_is_lost_at_once_though_the_clock_was_set_back(tmp_path):
+    state, clock = FileState(tmp_path / "s"), [DUE]
+    lease = Lease(state, lambda: clock[0], steady=lambda: 0)
+    await lease.take()
+    await Lease(state, lambda: DUE + HELD_MS).take()
+    clock[0] -= 3_600_000
+    lease.check()
+    with pytest.raises(LeaseTaken):
+        await lease.renew()
+
+    with pytest.raises(LeaseLost):
+        lease.check()
+
+
 async def test_a_lease_lost_during_a_long_day_stops_it_before_the_manifest(store, objects, tmp_path):
     await fill(store, documents(100, AUTH_TARGET, "auth"))
     clock = [DUE]
