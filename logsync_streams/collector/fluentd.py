@@ -105,9 +105,10 @@ def _items(body: bytes, longest: int) -> Iterator[tuple[Any, int]]:
             inner = PackedReader(body[begin:end])
             if end - begin > longest and inner.next_is_array:
                 inner.array_size()
-                for element, first, last in inner.values(longest):
-                    yield element, last - first
-                continue
+                if inner.next_is_map or inner.next_is_array:  # else it is a time, and its record is too long
+                    for element, first, last in inner.values(longest):
+                        yield element, last - first
+                    continue
         elif type(item) is list and item and all(type(one) in (dict, list) for one in item) and not _is_pair(item):
             for element in item:
                 yield element, (end - begin) // len(item)

@@ -11,7 +11,7 @@ import msgpack
 
 from logsync_streams.collector.records import UNPACK_ERRORS, unpacked, unpacker
 
-_MAP, _ARRAY, _TEXT = range(3)
+_OTHER, _ARRAY, _TEXT, _MAP = range(4)
 
 
 class Unread(NamedTuple):
@@ -42,6 +42,10 @@ class PackedReader:
     @property
     def next_is_array(self) -> bool:
         return self._kind() == _ARRAY
+
+    @property
+    def next_is_map(self) -> bool:
+        return self._kind() == _MAP
 
     @property
     def next_is_text(self) -> bool:
@@ -90,7 +94,9 @@ class PackedReader:
         first = self.data[self.position] if not self.at_end else 0xC0
         if 0x90 <= first <= 0x9F or first in (0xDC, 0xDD):
             return _ARRAY
-        return _TEXT if 0xA0 <= first <= 0xBF or first in (0xC4, 0xC5, 0xC6, 0xD9, 0xDA, 0xDB) else _MAP
+        if 0x80 <= first <= 0x8F or first in (0xDE, 0xDF):
+            return _MAP
+        return _TEXT if 0xA0 <= first <= 0xBF or first in (0xC4, 0xC5, 0xC6, 0xD9, 0xDA, 0xDB) else _OTHER
 
 
 class MessageFramer:
