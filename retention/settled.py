@@ -60,7 +60,7 @@ async def behind(kafka: KafkaSettings) -> Behind:
     found = Behind()
     try:
         for topic in kafka.raw_topics:
-            async for timestamp, _, _ in _uncommitted(kafka, PROCESS, topic):
+            async for timestamp, _, _ in _uncommitted(kafka, PROCESS, topic, heads=True):
                 found.process_from = min(timestamp, found.process_from or timestamp)
         number = 0
         async for _, value, headers in _uncommitted(kafka, INDEX, topics.ENRICHED):
@@ -77,8 +77,10 @@ async def behind(kafka: KafkaSettings) -> Behind:
     return found
 
 
-async def _uncommitted(kafka: KafkaSettings, group: str, topic: str):  # type: ignore[no-untyped-def]  # an async generator of aiokafka's untyped values
-    """(timestamp, value, headers) of the records that a group has not committed, _MOST_RECORDS at most."""
+async def _uncommitted(kafka: KafkaSettings, group: str, topic: str, *, heads: bool = False):  # type: ignore[no-untyped-def]  # an async generator of aiokafka's untyped values
+    """(timestamp, value, headers) of the records that a group has not committed, _MOST_RECORDS at most. heads: instead
+    the first ones of each partition, however many the others have: the oldest are among them.
+    """
     # The group's name is only for its offsets: partitions are assigned by hand, and nothing is committed.
     consumer = AIOKafkaConsumer(
         bootstrap_servers=kafka.bootstrap,
@@ -99,13 +101,17 @@ async def _uncommitted(kafka: KafkaSettings, group: str, topic: str):  # type: i
             consumer.seek(partition, max(starts[partition], committed or 0))
         number = 0
         heard = time.monotonic()
-        while number < _MOST_RECORDS:
-            positions = [await consumer.position(partition) for partition in partitions]
-            done = all(position >= ends[one] for position, one in zip(positions, partitions, strict=True))
+        left = list(partitions)
+        while left and (heads or number < _MOST_RECORDS):
+            positions = [await consumer.position(partition) for partition in left]
+            done = all(position >= ends[one] for position, one in zip(positions, left, strict=True))
             if done and (not kafka.embedded or time.monotonic() - heard > _QUIET_SECONDS):
                 return
-            for records in (await consumer.getmany(timeout_ms=500, max_records=500)).values():
+            # One partition is given whole before the next: what has spoken is not asked again.
+            for partition, records in (await consumer.getmany(*left, timeout_ms=500, max_records=500)).items():
                 heard = time.monotonic()
+                if heads and records:
+                    left.remove(partition)
                 for record in records:
                     number += 1
                     yield record.timestamp, record.value, record.headers
