@@ -8,6 +8,7 @@ reported together, each with its name, the value, and what was expected.
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from logsync_streams.errors import ConfigurationError
 from logsync_streams.settings import PREFIX, FilterRule, Group, Settings, is_quotable
@@ -53,6 +55,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     values = _read_file(Path(path)) if path else {}
     try:
         settings = Settings(**values)
+    except SettingsError as error:
+        problems += list(_not_json(os.environ))
+        raise ConfigurationError(problems or [str(error)]) from error
     except ValidationError as error:
         # A misspelt variable within a group is reported twice: here without a suggestion.
         problems += [_describe(detail) for detail in error.errors() if not _in_environment(detail)]
@@ -107,6 +112,16 @@ def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
     for name in environment:
         if name.startswith(PREFIX) and name.upper() not in known and name not in _NOT_SETTINGS:
             yield f"{name}: no such setting{similar(name, known)}"
+
+
+def _not_json(environment: Mapping[str, str]) -> Iterator[str]:
+    # The one setting that is JSON; a variable for a whole group is none, and was named as such.
+    for name, value in environment.items():
+        if name.upper() == f"{PREFIX}PROCESS__FILTER_RULES":
+            try:
+                json.loads(value)
+            except ValueError as error:
+                yield f"{name}: {value!r}: JSON is expected, a list of rules: {error}"
 
 
 def similar(name: str, known: Iterable[str]) -> str:

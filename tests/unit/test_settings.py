@@ -79,6 +79,13 @@ def test_every_setting_that_is_a_url_is_never_quoted():
     assert [] == [name for name in urls if is_quotable(fields[name])]
 
 
+def test_rules_that_are_no_json_are_named_and_a_whole_group_is_no_setting():
+    name = "LOGSYNC_PROCESS__FILTER_RULES"
+
+    assert f"{name}: '[bad': JSON is expected" in problems(LOGSYNC_PROCESS__FILTER_RULES="[bad")
+    assert "LOGSYNC_STORE: no such setting; did you mean LOGSYNC_STORE__KIND?" == problems(LOGSYNC_STORE="{canary")
+
+
 def test_more_copies_in_sync_than_there_are_is_refused():
     expected = "LOGSYNC_KAFKA__MIN_INSYNC_REPLICAS: 2: at most LOGSYNC_KAFKA__REPLICATION_FACTOR (1) is expected"
 
