@@ -6,6 +6,7 @@ is no archive: a crash left it, and the next run writes it anew.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ from logsync_streams.storage.api import Stored
 from logsync_streams.storage.naming import IndexName
 from logsync_streams.storage.portions import portion_of
 from logsync_streams.storage.values import date_ms
-from retention.objects import ObjectMissing, Objects
+from retention.objects import ObjectMissing, Objects, disk
 
 FORMAT = "logsync-archive/1"
 MANIFEST = "manifest.json"
@@ -128,28 +129,34 @@ class PartWriter:
     _open: _OpenPart | None = None
 
     def add(self, stored: Stored, document: dict[str, Any]) -> tuple[Part, Path] | None:
-        """Add one document, ids ascending; `document` is it parsed. A part that this fills, with its file."""
-        if self._open is None:
-            self._number += 1
-            self._open = _OpenPart(self.work, self.level)
-        self._open.add(stored, date_ms(document.get("@timestamp")) or 0)
+        """Add one document, ids ascending; `document` is it parsed. A part that this fills, with its file. Raises
+        Unavailable when the disk is full.
+        """
+        with disk(self.work):
+            if self._open is None:
+                self._number += 1
+                self._open = _OpenPart(self.work, self.level)
+            self._open.add(stored, date_ms(document.get("@timestamp")) or 0)
         self.documents += 1
         service = portion_of(document)[0]
         self.services[service] = self.services.get(service, 0) + 1
         return self.finish() if self._open.document_bytes >= self.part_bytes else None
 
     def finish(self) -> tuple[Part, Path] | None:
-        """The last part, None when there is nothing in it."""
+        """The last part, None when there is nothing in it. Raises Unavailable when the disk is full."""
         if self._open is None:
             return None
-        done, self._open = self._open, None
-        return done.close(f"{self.at}part-{self._number:05d}"), done.path
+        with disk(self.work):
+            part, path = self._open.close(f"{self.at}part-{self._number:05d}"), self._open.path
+        self._open = None
+        return part, path
 
     def abandon(self) -> None:
-        """Remove the file that is being written."""
-        if self._open is not None:
-            self._open.abandon()
-            self._open = None
+        """Remove the file that is being written. Raises Unavailable."""
+        done, self._open = self._open, None
+        if done is not None:
+            with disk(self.work):
+                done.abandon()
 
 
 class _OpenPart:
@@ -188,7 +195,8 @@ class _OpenPart:
         )
 
     def abandon(self) -> None:
-        self._writer.close()
+        with contextlib.suppress(OSError):  # what a full disk has no room for; it goes anyway
+            self._hashing.close()
         self.path.unlink(missing_ok=True)
 
 

@@ -33,7 +33,7 @@ from retention.archive import (
     verify_parts,
 )
 from retention.export import export
-from retention.objects import ObjectExists, ObjectMissing, Objects, PutOptions
+from retention.objects import ObjectExists, ObjectMissing, Objects, PutOptions, disk
 from retention.plan import (
     Action,
     Committed,
@@ -148,9 +148,13 @@ class Archiver:
 
         Under the lease: nobody else is writing. An upload that is younger may be another project's of the same prefix.
         """
-        for left in self.work.glob("part-*"):
-            left.unlink()
         problems = []
+        try:
+            with disk(self.work):
+                for left in self.work.glob("part-*"):
+                    left.unlink()
+        except Unavailable as error:
+            problems.append(f"files of parts that were never completed cannot be removed: {error}")
         for goes_to in sorted({destination(policy) for policy in self.policies.values() if policy.archive_to_s3}):
             bucket, before = self._bucket(goes_to), self.now() / 1000 - _STALE_SECONDS
             try:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from logsync_streams.errors import LogSyncError
+from logsync_streams.errors import LogSyncError, Unavailable
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -23,6 +24,17 @@ class ObjectExists(LogSyncError):
 
 class ObjectMissing(LogSyncError):
     """Name the object to the operator: it should be there and is not."""
+
+
+@contextmanager
+def disk(folder: Path) -> Iterator[None]:
+    """Raises Unavailable for what the disk under the folder refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            f"{folder}: {error.strerror or error}: see that its disk has room and can be written to"
+        ) from error
 
 
 class ObjectInfo(NamedTuple):
@@ -109,20 +121,22 @@ class FolderObjects:
         self._folder = folder
 
     def upload(self, key: str, path: Path, options: PutOptions = PLAIN) -> None:
-        with path.open("rb") as source:
+        with disk(self._folder), path.open("rb") as source:
             self._write(key, iter(lambda: source.read(CHUNK_BYTES), b""), only_new=False)
 
     def put(self, key: str, content: bytes, options: PutOptions = PLAIN, *, only_new: bool = False) -> None:
-        self._write(key, iter([content]), only_new=only_new)
+        with disk(self._folder):
+            self._write(key, iter([content]), only_new=only_new)
 
     def read(self, key: str) -> Iterator[bytes]:
-        try:
-            file = self._path(key).open("rb")
-        except FileNotFoundError as error:
-            raise ObjectMissing(key) from error
+        with disk(self._folder):
+            try:
+                file = self._path(key).open("rb")
+            except FileNotFoundError as error:
+                raise ObjectMissing(key) from error
 
         def chunks() -> Iterator[bytes]:
-            with file:
+            with disk(self._folder), file:
                 while chunk := file.read(CHUNK_BYTES):
                     yield chunk
 
@@ -130,20 +144,23 @@ class FolderObjects:
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         found = []
-        for path in self._folder.rglob("*"):
-            key = path.relative_to(self._folder).as_posix()
-            if key.startswith(prefix) and path.is_file() and not path.name.startswith("."):
-                found.append(ObjectInfo(key, path.stat().st_size))
+        with disk(self._folder):
+            for path in self._folder.rglob("*"):
+                key = path.relative_to(self._folder).as_posix()
+                if key.startswith(prefix) and path.is_file() and not path.name.startswith("."):
+                    found.append(ObjectInfo(key, path.stat().st_size))
         return iter(sorted(found))
 
     def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        with disk(self._folder):
+            self._path(key).unlink(missing_ok=True)
 
     def abort_uploads(self, prefix: str, before: float) -> int:
         """Remove what a crash left half written."""
-        stale = [path for path in self._folder.rglob(".part-*") if path.is_file() and path.stat().st_mtime < before]
-        for path in stale:
-            path.unlink(missing_ok=True)
+        with disk(self._folder):
+            stale = [path for path in self._folder.rglob(".part-*") if path.is_file() and path.stat().st_mtime < before]
+            for path in stale:
+                path.unlink(missing_ok=True)
         return len(stale)
 
     def _path(self, key: str) -> Path:

@@ -89,3 +89,24 @@ def test_a_bucket_that_is_not_there_and_a_server_that_is_away_are_told_apart(mot
     away = RetentionSettings(s3_endpoint_url=f"http://127.0.0.1:{free_port()}", s3_region="us-east-1", s3_attempts=1)
     with pytest.raises(Unavailable, match="s3://b/k"):
         S3Objects("b", away).put("k", b"")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda objects, path: objects.put("k", b"1"),
+        lambda objects, path: objects.upload("k", path),
+        lambda objects, path: objects.upload("other", path.with_name("none")),
+        lambda objects, path: list(objects.read("k")),
+        lambda objects, path: objects.delete("k"),
+    ],
+    ids=["put", "upload", "upload of a file that is gone", "read", "delete"],
+)
+def test_what_the_disk_of_a_folder_refuses_is_a_store_that_cannot_answer_now(act, tmp_path):
+    (tmp_path / "bucket" / "k").mkdir(parents=True)
+    path = tmp_path / "file"
+    path.touch()
+
+    with pytest.raises(Unavailable, match=rf"^{tmp_path / 'bucket'}: .*see that its disk"):
+        act(FolderObjects(tmp_path / "bucket"), path)
+    assert [] == list((tmp_path / "bucket" / "k").iterdir())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +17,7 @@ from logsync_streams.state import FileState
 from logsync_streams.storage.factory import Store
 from logsync_streams.storage.memory import MemoryStore
 from logsync_streams.storage.naming import alias_name
+from retention import archive as archive_module
 from retention import run as run_module
 from retention.lease import HELD_SECONDS, Lease, LeaseLost, LeaseTaken, held
 from retention.objects import MemoryObjects
@@ -167,6 +170,36 @@ async def test_a_lease_lost_during_a_long_day_stops_it_before_the_manifest(store
     assert "run out" in receipt.unfinished
     assert {} == archived(objects)
     assert 100 == len(await stored_ids(store.admin))
+
+
+class FullFile:
+    """A file on a disk that has no room, when it is written to and when it is closed."""
+
+    def __init__(self, path):
+        self.name = str(path)
+        path.touch()
+
+    def write(self, data=b""):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    flush = close = write
+
+
+async def test_a_full_disk_is_a_problem_of_the_day_in_the_receipt_and_leaves_no_file(
+    store, objects, tmp_path, monkeypatch
+):
+    await fill(store, documents(50, AUTH_TARGET, "auth") + documents(50, PAY_TARGET, "pay"))
+    one = archiver(store.admin, objects, tmp_path)
+    full = SimpleNamespace(NamedTemporaryFile=lambda **_: FullFile(tmp_path / "work" / "part-1"))
+    with monkeypatch.context() as patched:
+        patched.setattr(archive_module, "tempfile", full)
+        receipt = await run_by(one, await taken(one))
+
+    problem = f"{AUTH_TARGET}: {tmp_path / 'work'}: No space left on device: see that its disk has room"
+    assert [True] == [problem in line for line in receipt.problems]
+    assert {PAY_TARGET: 50} == receipt.dropped
+    assert [receipt] == await receipts(one.state)
+    assert [] == list((tmp_path / "work").iterdir())
 
 
 @pytest.mark.parametrize("step", ["re-counted", "tombstone"])
