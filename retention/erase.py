@@ -34,8 +34,6 @@ from tables.erased import MAX_AGE_SECONDS, erased_records, ids_in_force, last_da
 STEPS = ("found", "recorded", "uploaded", "manifest", "tidied", "waited", "store", "letters", "checked", "receipt")
 _PAGE = 500
 _CHECKS = 3
-# For logs that no topic holds any more: as long as a restore that had read its archive before may go on.
-_RESTORE_DAYS = 2
 
 
 def settling(request_timeout_seconds: float) -> float:
@@ -48,7 +46,7 @@ def settling(request_timeout_seconds: float) -> float:
 @dataclass
 class Eraser:
     """Looks, and erases. now: epoch ms; work: a folder for parts under way; max_ids: so many ids may be refused at a
-    time; topic_days: so long, after its receive day, a topic may bring a log back; settle_seconds: see `settling`;
+    time; topic_days: so long a topic may bring back what was appended today; settle_seconds: see `settling`;
     check(): raises when the lease is lost. step(name) is called after each of STEPS, progress(documents) while archives
     are read.
     """
@@ -121,12 +119,8 @@ class Eraser:
         known = await self.state.read()
         in_force = ids_in_force(known, today)
         self._finder.bounded(len(in_force | days.keys()))
-        oldest = today - timedelta(days=self.topic_days)
-        recent = [id for id, day in days.items() if day >= oldest]
-        old = [id for id, day in days.items() if day < oldest]
-        records = erased_records(recent, today + timedelta(days=self.topic_days))
-        records |= erased_records(old, today + timedelta(days=_RESTORE_DAYS))
-        for key, value in records.items():
+        # Of logs received long ago, too: a replayed dead letter is appended anew, and keeps its receive day.
+        for key, value in erased_records(days, today + timedelta(days=self.topic_days)).items():
             await self.state.decide(key, value)
         expired = [key for key in known if (last_day := last_day_of(key)) is not None and last_day < today]
         if expired:

@@ -175,6 +175,14 @@ async def test_an_erased_log_cannot_be_restored_and_is_refused_as_long_as_a_topi
     assert set() == ids_in_force(await rig.state.read(), TODAY + timedelta(days=15))
 
 
+async def test_a_log_received_long_ago_is_refused_as_long_for_a_replay_may_have_been_appended_today(rig):
+    later = DUE + 60 * DAY_MS
+
+    await rig.erase(now=lambda: later)
+
+    assert rig.gone == ids_in_force(await rig.state.read(), receive_day(later) + timedelta(days=14))
+
+
 async def test_restored_logs_are_erased_as_well(rig):
     await drop_all(rig.archiver)
     for one in list(archives(POLICIES, lambda _: rig.objects)):
