@@ -257,6 +257,13 @@ class IndexSettings(Group):
     )
 
 
+def _without_secret(url: str, instead: str) -> None:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://")
+    if "@" in url:
+        raise ValueError(f"no user:password@ in a URL: {instead}")
+
+
 class StoreSettings(Group):
     kind: Literal["elasticsearch", "embedded"] = Field("elasticsearch", description="where logs are kept")
     elasticsearch_urls: Annotated[CommaSeparated, _MAY_HOLD_SECRET] = Field(
@@ -275,10 +282,7 @@ class StoreSettings(Group):
     @classmethod
     def _no_secret_in_url(cls, urls: list[str]) -> list[str]:
         for url in urls:
-            if not url.startswith(("http://", "https://")):
-                raise ValueError("each must start with http:// or https://")
-            if "@" in url:
-                raise ValueError("no user:password@ in a URL: use store.username and store.password_file")
+            _without_secret(url, "use store.username and store.password_file")
         return urls
 
 
@@ -366,6 +370,13 @@ class RetentionSettings(Group):
     max_erased_ids: int = Field(
         250_000, ge=1, le=5_000_000, description="erased ids that are refused at a time; 150 bytes each in every worker"
     )
+
+    @field_validator("s3_endpoint_url")
+    @classmethod
+    def _no_secret_in_url(cls, url: str | None) -> str | None:
+        if url is not None:
+            _without_secret(url, "the SDK finds its credentials (AWS_PROFILE, a role, the environment)")
+        return url
 
 
 class Settings(BaseSettings):

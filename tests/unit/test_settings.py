@@ -57,6 +57,7 @@ def test_a_password_never_shows_in_a_message_or_a_dump():
         "store: {password: [hunter2-canary]}",
         "collector: {forward_shared_key: [hunter2-canary]}",
         "retention: {s3_endpoint_url: ['https://u:hunter2-canary@s3']}",
+        "retention: {s3_endpoint_url: 'https://u:hunter2-canary@s3'}",
         "store: [hunter2-canary]",
         "store: {pasword: hunter2-canary}",
     ],
