@@ -19,7 +19,7 @@ import orjson
 
 from logsync_streams.errors import ConfigurationError, LogSyncError, Unavailable
 from logsync_streams.state import StateLog
-from logsync_streams.storage.api import IndexAdmin, IndexInfo
+from logsync_streams.storage.api import IndexAdmin, IndexInfo, PortionsUnknown
 from retention.archive import (
     MANIFEST,
     ArchiveDamaged,
@@ -98,8 +98,9 @@ class Archiver:
     async def plan(self, holds: Holds, alias: str = "") -> Plan:
         """The plan as of now, of all days or only of this alias. holds: alias -> reasons.
 
-        A damaged manifest, or a bucket that does not answer, holds its days back and is named there; the others are
-        planned. Raises Unavailable and ConfigurationError when it is the store that does not answer.
+        A damaged manifest, a bucket that does not answer, or an index that cannot tell what it is made of, holds its
+        days back and is named there; the others are planned. Raises Unavailable and ConfigurationError when it is the
+        store that does not answer.
         """
         await self.admin.refresh()
         away: dict[str, str] = {}
@@ -112,7 +113,10 @@ class Archiver:
         name = info.name
         if name.dataset.startswith(RESTORED):
             return IndexFacts(info, (), {})
-        facts = IndexFacts(info, tuple(await self.admin.portions(str(name))), {})
+        try:
+            facts = IndexFacts(info, tuple(await self.admin.portions(str(name))), {})
+        except PortionsUnknown as error:
+            return IndexFacts(info, (), {}, (str(error),))
         archived: dict[Destination, Committed] = {}
         problems = []
         # Only what is blocked can have been archived.
@@ -189,7 +193,7 @@ class Archiver:
     async def _export(self, facts: IndexFacts, missing: set[Destination]) -> list[Manifest]:
         name, index = facts.info.name, str(facts.info.name)
         by_service = {one.service: archive_of(self.policies, name.dataset, one.service) for one in facts.portions}
-        goes_to = {service: destination(policy) for service, policy in by_service.items() if policy is not None}
+        goes_to = {service: destination(policy) if policy else None for service, policy in by_service.items()}
         policy_of_destination = {destination(policy): policy for policy in by_service.values() if policy is not None}
         writers = {
             one: PartWriter(
@@ -247,7 +251,7 @@ class Archiver:
         except ObjectExists:
             # Ours, whose answer was lost, or another process's: either way the first one stands, if it is whole.
             manifest = await self._checked(goes_to, info)
-        await asyncio.to_thread(_tidy, bucket, manifest, key)
+        await asyncio.to_thread(_tidy, bucket, manifest, key, self.proceed)
         return manifest
 
     async def _recount(self, info: IndexInfo, expected: int) -> None:
@@ -291,7 +295,7 @@ class Archiver:
                     raise ArchiveDamaged(f"{facts.info.name}: the archive of this name is of another index")
                 # Again: who was killed when the manifest was there has not.
                 at = folder(goes_to.prefix, facts.info.name)
-                await asyncio.to_thread(_tidy, self._bucket(goes_to), manifest, at + MANIFEST)
+                await asyncio.to_thread(_tidy, self._bucket(goes_to), manifest, at + MANIFEST, self.proceed)
         self.proceed()
         if not fresh.restored:
             archives = [
@@ -319,15 +323,17 @@ def options(policy: Policy) -> PutOptions:
     return PutOptions(policy.storage_class, policy.encryption, policy.kms_key_id)
 
 
-def _tidy(bucket: Objects, manifest: Manifest, key: str) -> None:
-    """Remove the parts of attempts that came to nothing. Under the lease: nobody else is writing here.
+def _tidy(bucket: Objects, manifest: Manifest, key: str, proceed: Callable[[], None]) -> None:
+    """Remove the parts of attempts that came to nothing. Under the lease, asked for before each: nobody else is
+    writing here.
 
-    A role that may not delete leaves them: the archive is whole without. Raises Unavailable.
+    A role that may not delete leaves them: the archive is whole without. Raises Unavailable, and what proceed() raises.
     """
     named = {key, *(part.key for part in manifest.parts)}
     try:
         for found in list(bucket.list(key.removesuffix(MANIFEST))):
             if found.key not in named:
+                proceed()
                 bucket.delete(found.key)
     except ConfigurationError as error:
         log.warning("what an earlier attempt left stays in the bucket: %s", error)

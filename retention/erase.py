@@ -21,11 +21,11 @@ from logsync_streams.errors import Unavailable
 from logsync_streams.events import receive_day
 from logsync_streams.state import StateLog
 from logsync_streams.storage.factory import Store
-from retention.archive import ArchiveDamaged
+from retention.archive import ArchiveDamaged, read_manifest
 from retention.archiver import options
 from retention.erase_find import Finder, Found, Letters, OpenObjects, Where, held_lines
 from retention.erase_receipt import Receipt, receipt_key, receipts
-from retention.erased_archive import Rewriter, folders, sweep, unnamed
+from retention.erased_archive import Matched, Rewriter, folders, sweep, unnamed
 from retention.objects import ObjectMissing
 from retention.plan import Destination, destination
 from retention.policy import Policies
@@ -131,6 +131,7 @@ class Eraser:
         counts = {str(info.name): info.documents for info in await self.store.admin.indices()}
         kept = set(found.damaged)
         for one in found.archives:
+            self.check()
             manifest, goes_to = one.found.manifest, one.found.destination
             in_index = len(found.store.get(manifest.index, ()))
             left = manifest.index_documents - len(one.ids)
@@ -148,9 +149,7 @@ class Eraser:
                     if one.ids:
                         receipt.archives[one.found.folder] = len(one.ids)
                 else:
-                    bucket = self.objects(goes_to.bucket)
-                    keys = await asyncio.to_thread(unnamed, bucket, one.found.folder, manifest)
-                    await asyncio.to_thread(sweep, bucket, keys)
+                    await asyncio.to_thread(self._sweep_unnamed, one)
             except (ArchiveDamaged, ObjectMissing) as error:
                 receipt.problems.append(str(error))
                 kept.add(manifest.index)
@@ -158,6 +157,12 @@ class Eraser:
         for index in sorted(kept & found.store.keys()):
             receipt.problems.append(f"{index}: nothing was erased from it, as its archive is damaged: mend that first")
         return kept
+
+    def _sweep_unnamed(self, one: Matched) -> None:
+        """What its manifest does not name, as long as it is the one that was looked at."""
+        bucket, at = self.objects(one.found.destination.bucket), one.found.folder
+        if read_manifest(bucket, at) == one.found.manifest:
+            sweep(bucket, unnamed(bucket, at, one.found.manifest), self.check)
 
     def _sweep_attempts(self, counts: Mapping[str, int], receipt: Receipt) -> None:
         """Parts without a manifest: of an index that is in the store they will be written anew."""
@@ -167,7 +172,7 @@ class Eraser:
                 if folder.has_manifest:
                     continue
                 if folder.index in counts:
-                    sweep(bucket, folder.keys)
+                    sweep(bucket, folder.keys, self.check)
                 else:
                     receipt.problems.append(f"{folder.at}: parts without a manifest are not looked into: remove them")
 

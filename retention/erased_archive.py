@@ -104,7 +104,7 @@ class Rewriter:
         self.step("manifest")
         if read_manifest(self.objects, one.found.folder) != new:
             raise ArchiveDamaged(f"{one.found.folder}{MANIFEST}: another manifest is there than the one just put")
-        sweep(self.objects, unnamed(self.objects, one.found.folder, new))
+        sweep(self.objects, unnamed(self.objects, one.found.folder, new), self.check)
         self.step("tidied")
         return new
 
@@ -145,9 +145,10 @@ def unnamed(objects: Objects, folder: str, manifest: Manifest) -> list[str]:
     return [info.key for info in objects.list(folder) if info.key not in named]
 
 
-def sweep(objects: Objects, keys: Iterable[str]) -> None:
-    """Remove these objects."""
+def sweep(objects: Objects, keys: Iterable[str], check: Callable[[], None]) -> None:
+    """Remove these objects. check(): asked before each, for what nobody named may have a name now: raises LeaseLost."""
     for key in keys:
+        check()
         objects.delete(key)
 
 

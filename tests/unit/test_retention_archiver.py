@@ -9,6 +9,7 @@ from logsync_streams.state import FileState
 from logsync_streams.storage.factory import Store
 from logsync_streams.storage.memory import MemoryStore
 from logsync_streams.storage.naming import alias_name
+from retention.archive import folder
 from retention.archiver import STEPS, Changed
 from retention.lease import HELD_SECONDS, Lease, LeaseLost, LeaseTaken
 from retention.objects import MemoryObjects, ObjectMissing
@@ -28,6 +29,7 @@ from tests.retention import (
     fill,
     stored_ids,
 )
+from tests.unit.test_retention_late import archive_all, drop_all
 
 YESTERDAYS_AUTH = alias_name("auth", DAY - timedelta(days=1))
 FREE = Guard(3, 100_000)
@@ -321,3 +323,33 @@ def test_a_missing_bucket_object_is_told_by_name(objects):
 
 def test_a_receipt_begins_empty():
     assert (0, {}, []) == (Receipt(1).archived_bytes, Receipt(1).dropped, Receipt(1).problems)
+
+
+@pytest.mark.parametrize("at", ["manifest", "drop"])
+async def test_who_slept_past_its_lease_while_it_read_back_tidies_nothing(at, store, tmp_path):
+    slept = []
+
+    class Slow(MemoryObjects):
+        def list(self, prefix):
+            found = list(super().list(prefix))
+            slept.append(prefix)  # here it sleeps past its lease
+            return iter(found)
+
+    def proceed():
+        if slept:
+            raise LeaseLost("it ran out")
+
+    objects = Slow()
+    await fill(store, documents(20, AUTH_TARGET, "auth"))
+    [info] = await store.admin.indices()
+    left = f"{folder('archive', info.name)}part-00009-0123456789ab.ndjson.zst"
+    one = archiver(store.admin, objects, tmp_path)
+    if at == "drop":
+        await archive_all(one)
+    objects.held[left] = b"of an attempt"
+    slept.clear()
+    one.proceed = proceed
+    with pytest.raises(LeaseLost):
+        await (drop_all if at == "drop" else archive_all)(one)
+
+    assert left in objects.held

@@ -20,6 +20,7 @@ from retention.archive import verify
 from retention.erase import STEPS, Eraser
 from retention.erase_find import Where
 from retention.erase_receipt import new_salt, proof_of, receipts
+from retention.lease import LeaseLost
 from retention.objects import MemoryObjects
 from retention.plan import DAY_MS
 from retention.restore import Wanted, archives, restore
@@ -244,6 +245,57 @@ async def test_a_retention_run_between_crash_and_rerun_drops_nothing_that_is_not
     stored, kept, dead = await rig.everywhere()
     assert archiving <= stored | kept
     assert not rig.gone & (stored | kept | dead)
+
+
+async def test_what_another_has_named_since_this_one_looked_is_not_swept(rig):
+    late = rig.eraser()
+    nothing = await late.find(Where(parse("user.id:no_one")))
+    slept = []
+
+    class Admin:
+        def __getattr__(self, name):
+            return getattr(rig.store.admin, name)
+
+        async def indices(self):
+            counted = await rig.store.admin.indices()
+            if not slept:  # for longer than its lease, and its clock does not say so
+                slept.append(await rig.erase())
+            return counted
+
+    admin: Any = Admin()
+    late.store = Store(rig.store.writer, rig.store.reader, admin)
+    await late.run(nothing, "a@b", "")
+
+    await rig.assert_erased()
+
+
+@pytest.mark.parametrize("left", ["beside a manifest", "without a manifest", "by a rewrite"])
+async def test_the_lease_is_asked_for_before_each_thing_that_is_swept(left, rig):
+    [one] = [one for one in archives(POLICIES, lambda _: rig.objects) if "/auth/" in one.folder]
+    key = f"{one.folder}part-00009-0123456789ab.ndjson.zst"
+    if left == "without a manifest":
+        for name in [name for name in rig.objects.held if name.startswith(one.folder)]:
+            del rig.objects.held[name]
+    rig.objects.held[key] = b"of an attempt"
+    slept = []
+
+    class Slow(MemoryObjects):
+        def list(self, prefix):
+            found = list(super().list(prefix))
+            slept.append(prefix)  # here it sleeps past its lease
+            return iter(found)
+
+    def check():
+        if slept:
+            raise LeaseLost("it ran out")
+
+    eraser = rig.eraser()
+    found = await eraser.find(Where(parse(QUERY if left == "by a rewrite" else "user.id:no_one")))
+    eraser.objects, eraser.check = (lambda _: Slow(rig.objects.held)), check
+    with pytest.raises(LeaseLost):
+        await eraser.run(found, "a@b", "")
+
+    assert key in rig.objects.held
 
 
 async def test_a_receipt_says_who_when_and_how_many_and_nothing_of_what_was_looked_for(rig):
