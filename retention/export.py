@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from logsync_streams.storage.api import IndexAdmin, Stored
+from logsync_streams.storage.api import IndexAdmin, PortionsUnknown, Stored
 from logsync_streams.storage.portions import portion_of
 from retention.archive import Part, PartWriter
 from retention.plan import Destination
@@ -25,17 +25,17 @@ _FIRST_PAGE, _MOST_PAGE = 64, 2000
 async def export(
     admin: IndexAdmin,
     index: str,
-    goes_to: Mapping[str, Destination],
+    goes_to: Mapping[str, Destination | None],
     writers: Mapping[Destination, PartWriter],
     upload: Callable[[Destination, Part, Path], Awaitable[None]],
     read: Callable[[int], None],
     all_read: Callable[[], None],
 ) -> int:
-    """Write each document of a write-blocked index to where its service's go; how many the index has.
+    """Write each document of a write-blocked index to where its service's go (None: nowhere); how many the index has.
 
     upload takes a part, and its file away. read(documents) is told after each page, and may raise to end it; all_read
     before the last, unfilled parts are uploaded. Files of parts that an error left are swept by the next run. Raises
-    what these raise, Unavailable.
+    what these raise, Unavailable; PortionsUnknown when there is a service of which goes_to says nothing.
     """
     total, after, limit = 0, "", _FIRST_PAGE
     try:
@@ -57,12 +57,17 @@ async def export(
 
 
 def _add_page(
-    page: Sequence[Stored], writers: Mapping[Destination, PartWriter], goes_to: Mapping[str, Destination]
+    page: Sequence[Stored], writers: Mapping[Destination, PartWriter], goes_to: Mapping[str, Destination | None]
 ) -> list[tuple[Destination, Part, Path]]:
     full = []
     for stored in page:
         document: dict[str, Any] = orjson.loads(stored.body)
-        one = goes_to.get(portion_of(document)[0])
+        service = portion_of(document)[0]
+        if service not in goes_to:
+            raise PortionsUnknown(
+                f"{stored.id}: a log of the service {service!r}, which the store did not name: the day is kept"
+            )
+        one = goes_to[service]
         writer = writers.get(one) if one is not None else None
         if one is not None and writer is not None and (done := writer.add(stored, document)) is not None:
             full.append((one, *done))

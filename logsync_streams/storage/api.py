@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal, NamedTuple, Protocol
 
-from logsync_streams.errors import DEAD_LETTER_CATEGORIES
+from logsync_streams.errors import DEAD_LETTER_CATEGORIES, LogSyncError
 from logsync_streams.storage.naming import IndexName
 
 # ---------------------------------------------------------------------------------------------------- the query AST
@@ -319,6 +319,10 @@ class Portion(NamedTuple):
     documents: int
 
 
+class PortionsUnknown(LogSyncError):
+    """Hold the index back: not all is known of what it is made of, so neither where its logs go, nor when."""
+
+
 class IndexAdmin(Protocol):
     """Makes, looks at and removes indices; nothing else in the product does. All calls can be repeated.
 
@@ -342,7 +346,9 @@ class IndexAdmin(Protocol):
         ...
 
     async def portions(self, index: str) -> list[Portion]:
-        """What an index is made of, in order of the values; the sum is its documents (refreshed state)."""
+        """What an index is made of, in order of the values; the sum is its documents (refreshed state). Raises
+        PortionsUnknown when there are more values than the store can tell.
+        """
         ...
 
     async def scan(self, index: str, after: str = "", limit: int = 500) -> list[Stored]:

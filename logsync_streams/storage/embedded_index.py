@@ -11,7 +11,15 @@ import orjson
 import tantivy
 
 from logsync_streams.storage import values
-from logsync_streams.storage.api import Cursor, FacetsRequest, HistogramRequest, Portion, SearchRequest, Stored
+from logsync_streams.storage.api import (
+    Cursor,
+    FacetsRequest,
+    HistogramRequest,
+    Portion,
+    PortionsUnknown,
+    SearchRequest,
+    Stored,
+)
 from logsync_streams.storage.counting import facet_type
 from logsync_streams.storage.documents import stored
 from logsync_streams.storage.embedded_query import Translator, all_of
@@ -188,7 +196,7 @@ class IndexFolder:
         return sorted((place.id, searcher.doc(at)[BODY][0]) for place, at in zip(places, addresses, strict=True))
 
     def portions(self) -> list[Portion]:
-        """What the index is made of."""
+        """What the index is made of. Raises PortionsUnknown."""
         searcher = self.searcher()
         translator = Translator(self.tantivy.schema, self.known, searcher)
         counts: dict[tuple[str, str, str], int] = {}
@@ -204,7 +212,13 @@ class IndexFolder:
             start = keyword_term(field, "")
             without = translator.without(start)
             split(all_of([matching, without]), (*values_before, ""), tuple(others))
-            for term, count in searcher.terms_with_prefix(KEYWORDS, start, filter_query=matching, limit=_MOST_VALUES):
+            terms = searcher.terms_with_prefix(KEYWORDS, start, filter_query=matching, limit=_MOST_VALUES + 1)
+            if len(terms) > _MOST_VALUES:
+                raise PortionsUnknown(
+                    f"{self.name}: more than {_MOST_VALUES} different {field}, which the embedded store cannot tell: "
+                    "its day is kept"
+                )
+            for term, count in terms:
                 if count:
                     split(
                         all_of([matching, translator.keyword(term)]),

@@ -14,12 +14,25 @@ import pytest
 
 from logsync_streams.configuration import load
 from logsync_streams.errors import ConfigurationError, InvalidQuery, Unavailable
-from logsync_streams.storage import embedded_schema
-from logsync_streams.storage.api import STORED, All, Cursor, Equals, Exists, Reaction, SearchRequest, Text
+from logsync_streams.storage import embedded_index, embedded_schema
+from logsync_streams.storage.api import (
+    STORED,
+    All,
+    Cursor,
+    Equals,
+    Exists,
+    PortionsUnknown,
+    Reaction,
+    SearchRequest,
+    Text,
+)
 from logsync_streams.storage.embedded import EmbeddedReader, EmbeddedStore
-from logsync_streams.storage.factory import open_reader, open_store
+from logsync_streams.storage.factory import Store, open_reader, open_store
+from retention.objects import MemoryObjects
+from retention.plan import Action
 from tests.contract.documents import NOON, TARGET, make_document
 from tests.contract.steps import found
+from tests.retention import AUTH_TARGET, archiver, documents, fill
 
 pytestmark = pytest.mark.embedded
 INDEX = f"{TARGET}-000001"
@@ -310,3 +323,25 @@ async def test_without_tantivy_the_extra_to_install_is_named(tmp_path: Path, mon
         ConfigurationError, match=r"needs the package tantivy: pip install 'logsync-streams\[embedded\]'"
     ):
         open_store(load({"LOGSYNC_STORE__KIND": "embedded", "LOGSYNC_DATA_DIR": str(tmp_path)}))
+
+
+async def test_an_index_of_more_services_than_it_can_tell_says_so_and_its_day_is_held_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded_index, "_MOST_VALUES", 3)
+    one = EmbeddedStore(tmp_path / "store")
+    try:
+        store = Store(one, one, one)
+        for service in ("a", "b", "c"):
+            await fill(store, documents(2, AUTH_TARGET, service))
+        index = f"{AUTH_TARGET}-000001"
+
+        assert 6 == sum(portion.documents for portion in await one.portions(index))
+
+        await fill(store, documents(1, AUTH_TARGET, "d"))
+        with pytest.raises(PortionsUnknown, match=rf"{index}: more than 3 different service.name"):
+            await one.portions(index)
+        plan = await archiver(one, MemoryObjects(), tmp_path).plan({})
+
+        assert [(AUTH_TARGET, Action.HELD)] == [(entry.alias, entry.action) for entry in plan.entries]
+        assert "its day is kept" in plan.entries[0].reasons[0]
+    finally:
+        await one.close()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tracemalloc
 
-from logsync_streams.storage.api import Stored
+import pytest
+
+from logsync_streams.storage.api import PortionsUnknown, Stored
 from logsync_streams.storage.memory import MemoryStore
 from retention.archive import PartWriter
 from retention.export import export
@@ -55,3 +57,14 @@ async def test_an_index_of_any_size_is_exported_in_the_memory_of_a_few_pages(tmp
     assert [] == list(tmp_path.iterdir())
     assert max(index.pages) <= 5 * 1024 * 1024
     assert peak < 16 * 1024 * 1024 < ALL_BYTES // 2
+
+
+async def test_a_log_of_a_service_that_the_index_did_not_name_ends_the_export_and_leaves_no_file(tmp_path):
+    writer = PartWriter("at/", tmp_path, part_bytes=ALL_BYTES, level=3)
+
+    async def upload(where, part, path):
+        raise AssertionError("there is nothing to upload")
+
+    with pytest.raises(PortionsUnknown, match="the service 'auth', which the store did not name"):
+        await export(Endless(), "i", {"pay": WHERE}, {WHERE: writer}, upload, lambda _: None, lambda: None)
+    assert [] == list(tmp_path.iterdir())
