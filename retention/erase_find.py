@@ -31,8 +31,12 @@ OpenObjects = Callable[[str], Objects]
 class Letters(Protocol):
     """The dead letters, as an erasure sees them."""
 
-    async def find(self, takes: Callable[[Document], bool], ids: Collection[str]) -> Mapping[str, date]:
-        """Those that are taken, or have one of these ids: event.id -> receive day. Raises Unavailable."""
+    async def find(
+        self, takes: Callable[[Document], bool], held: Callable[[Document, str], bool], ids: Collection[str]
+    ) -> tuple[Mapping[str, date], int]:
+        """Those with one of these ids, and those that are taken in one of the forms that they may have, and held in
+        none: event.id -> receive day; and how many were taken, but held. held(document, dataset). Raises Unavailable.
+        """
         ...
 
     async def erase(self, ids: Collection[str]) -> int:
@@ -119,22 +123,22 @@ class Finder:
                 break
             request = replace(request, after=page.cursor)
         await asyncio.to_thread(self._find_archived, wanted, found)
-        ids = found.days().keys()
-
-        def takes(document: Document) -> bool:
-            return wanted.takes(document) and not self._held(found, "the dead letters", DEFAULT_DATASET, document)
-
-        found.letters = dict(await self.letters.find(takes, ids))
+        letters, held = await self.letters.find(wanted.takes, self._is_held, found.days().keys())
+        found.letters = dict(letters)
+        if held:
+            found.held["the dead letters"] = held
         self.bounded(len(found.days()))
         return found
 
     def _held(self, found: Found, place: str, dataset: str, document: Document) -> bool:
         """Whether a log is under a legal hold: it stays, and is counted."""
-        policies = log_policies(self.policies, dataset, portion_of(document)[0])
-        held = any(policy.legal_hold for policy in policies)
+        held = self._is_held(document, dataset)
         if held:
             found.held[place] = found.held.get(place, 0) + 1
         return held
+
+    def _is_held(self, document: Document, dataset: str) -> bool:
+        return any(one.legal_hold for one in log_policies(self.policies, dataset, portion_of(document)[0]))
 
     def _find_archived(self, wanted: Wanted, found: Found) -> None:
         def damaged(error: LogSyncError) -> None:

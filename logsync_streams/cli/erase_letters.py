@@ -21,6 +21,7 @@ from logsync_streams.errors import Unavailable
 from logsync_streams.events import iso_time, receive_day
 from logsync_streams.settings import Settings
 from logsync_streams.worker import processor
+from retention.erase_find import dataset_of
 from retention.policy import Policies, assignment, datasets
 
 Document = dict[str, Any]
@@ -34,15 +35,22 @@ class DeadLetters:
         rules = rule_set(settings.process, datasets(policies))
         self._processor, self._assignment = processor(settings, rules.rules), assignment(policies, rules.routes)
 
-    async def find(self, takes: Callable[[Document], bool], ids: Collection[str]) -> dict[str, date]:
-        """Those that are taken, or have one of these ids: event.id -> receive day. Raises Unavailable."""
-        found = {}
+    async def find(
+        self, takes: Callable[[Document], bool], held: Callable[[Document, str], bool], ids: Collection[str]
+    ) -> tuple[dict[str, date], int]:
+        """Those with one of these ids, and those that are taken in one of the forms that they may have, and held in
+        none: event.id -> receive day; and how many were taken, but held. Raises Unavailable.
+        """
+        found, stay = {}, set()  # an event may have several letters, which are erased by its id
         letters = await self._open()
         async for chunk in journal.chunks(self._settings.kafka, letters) if letters else _none():
             for letter, record in chunk:
-                if letter.event_id in ids or any(map(takes, self.documents(record))):
+                forms = list(self.forms(record))
+                if letter.event_id in ids or any(takes(document) for document, _ in forms):
                     found[letter.event_id] = receive_day(letter.received_at)
-        return found
+                if letter.event_id not in ids and any(held(*form) for form in forms):
+                    stay.add(letter.event_id)
+        return {id: day for id, day in found.items() if id not in stay}, len(stay & found.keys())
 
     async def erase(self, ids: Collection[str]) -> int:
         """Erase all open letters of these events; how many there were. Raises Unavailable."""
@@ -53,12 +61,11 @@ class DeadLetters:
                     await out.mark(chunk, dead_letter.ERASED)
         return len(letters)
 
-    def documents(self, record: DeadLetterRecord) -> Iterator[Document]:
-        """What a letter holds, as it would be stored; what cannot be read so, as far as it can be."""
+    def forms(self, record: DeadLetterRecord) -> Iterator[tuple[Document, str]]:
+        """What a letter holds, as it would be stored, with its dataset; and as it is, as far as it can be read."""
+        yield _as_it_is(record), dataset_of(record.target)
         if record.holds == "document":
-            yield _as_it_is(record)
             return
-        yield _as_it_is(record)
         try:
             out = replayed(replace(record, attempts=1), self._settings)  # however often it has failed
         except Stays:
@@ -67,7 +74,7 @@ class DeadLetters:
         assigned = {receive_day(record.received_at): self._assignment}
         for one in explain([raw], self._processor, assigned):
             if one.document is not None:
-                yield one.document
+                yield one.document, one.dataset
 
     async def _open(self) -> list[Letter]:
         try:

@@ -169,8 +169,8 @@ async def test_an_archived_day_is_erased_from_and_a_late_log_meanwhile_is_archiv
     path = Path(store, DUE)
 
     class NoLetters:
-        async def find(self, takes: Any, ids: Any) -> dict[str, Any]:
-            return {}
+        async def find(self, takes: Any, held: Any, ids: Any) -> tuple[dict[str, Any], int]:
+            return {}, 0
 
         async def erase(self, ids: Any) -> int:
             await path.index([record(AUTH_TARGET, late.body)])

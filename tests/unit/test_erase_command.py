@@ -15,12 +15,16 @@ from deploy.servers import free_port
 from logsync_streams.cli import erase as command
 from logsync_streams.cli.commands import application
 from logsync_streams.cli.erase_letters import DeadLetters
+from logsync_streams.dlq import journal
 from logsync_streams.query.language import parse
 from logsync_streams.settings import Settings
 from logsync_streams.storage.embedded import EmbeddedStore
 from logsync_streams.storage.evaluate import compiled
 from logsync_streams.storage.factory import Store
+from logsync_streams.storage.memory import MemoryStore
 from logsync_streams.storage.naming import alias_name
+from retention.erase_find import Finder, Where
+from retention.objects import MemoryObjects
 from retention.policy import parse_policies
 from tests.retention import documents, fill
 from tests.unit.samples import Terminal
@@ -129,7 +133,7 @@ def test_a_letter_is_found_by_what_its_bytes_as_received_would_become(value):
     letter = replace(LETTER, holds="original", format="json", value=value, event_id="0" * 32 + "-00000", attempts=99)
 
     def found(query):
-        return any(map(compiled(parse(query)), letters.documents(letter)))
+        return any(compiled(parse(query))(document) for document, _ in letters.forms(letter))
 
     assert found("labels.user.id:42") or found("user.id:42")
     assert found("service:shop")
@@ -140,5 +144,45 @@ def test_a_letter_that_is_no_log_at_all_is_found_by_its_words():
     letters = DeadLetters(Settings(), parse_policies({"retention_policies": {}}, "none"))
     letter = replace(LETTER, holds="original", format="json", value=b'{"user 42 \xff', event_id="0" * 32 + "-00000")
 
-    assert any(map(compiled(parse('"user 42"')), letters.documents(letter)))
-    assert not any(map(compiled(parse("user.id:42")), letters.documents(letter)))
+    forms = [document for document, _ in letters.forms(letter)]
+
+    assert any(map(compiled(parse('"user 42"')), forms))
+    assert not any(map(compiled(parse("user.id:42")), forms))
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [
+        replace(LETTER, format="syslog", value=b"<34>Nov 24 21:56:37 host auth: of user 42"),
+        replace(LETTER, format="json", value=b'{"message": "of user 42", "service": "auth"}'),
+        replace(LETTER, format="text", value=b"of user 42", target=NEW),
+        replace(LETTER, holds="document", value=b'{"message": "of user 42"}', target=NEW),
+    ],
+    ids=["syslog", "json", "a dataset's text", "a dataset's document"],
+)
+async def test_a_letter_that_is_held_in_any_of_its_forms_stays_and_with_it_the_others_of_its_log(letter, monkeypatch):
+    policies = parse_policies(
+        {"retention_policies": {"auth": {"retention_days": 30, "legal_hold": True}, "default": {"retention_days": 30}}},
+        "none",
+    )
+    id = "0" * 32 + "-00000"
+    letter = replace(letter, event_id=id)
+    other = replace(LETTER, format="text", value=b"also of user 42, of no service", event_id=id, stage="enrich")
+    free = replace(other, event_id="1" * 32 + "-00000")
+    records = [other, letter, free]
+    letters = DeadLetters(Settings(), policies)
+
+    async def opened():
+        return records
+
+    async def chunks(kafka, _):
+        yield [(record, record) for record in records]
+
+    monkeypatch.setattr(letters, "_open", opened)
+    monkeypatch.setattr(journal, "chunks", chunks)
+    one = MemoryStore()
+    finder = Finder(Store(one, one, one), lambda _: MemoryObjects(), policies, letters, 100)
+    found = await finder.find(Where(parse('"user 42"')))
+
+    assert [free.event_id] == list(found.letters)
+    assert {"the dead letters": 1} == found.held

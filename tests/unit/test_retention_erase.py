@@ -53,8 +53,10 @@ class Letters:
     def __init__(self, logs):
         self.open = {log.id: orjson.loads(log.body) for log in logs}
 
-    async def find(self, takes, ids):
-        return {id: date(2026, 11, 24) for id, document in self.open.items() if id in ids or takes(document)}
+    async def find(self, takes, held, ids):
+        taken = {id: document for id, document in self.open.items() if id in ids or takes(document)}
+        stay = {id for id, document in taken.items() if id not in ids and held(document, "default")}
+        return {id: date(2026, 11, 24) for id in taken.keys() - stay}, len(stay)
 
     async def erase(self, ids):
         gone = self.open.keys() & set(ids)
