@@ -9,7 +9,7 @@ knows it from the parts of an archive that is being made, and ends the work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -27,7 +27,7 @@ from retention.restore import Found
 
 STEPS = ("receipt", "manifest", "parts", "ended")
 _RECEIPT, _ENDED = "archive-prune/", "archive-prune-ended/"
-_MOST_IN_A_RECEIPT = 500  # a record of `logs-state` has at most 1 MiB
+_RECEIPT_BYTES = 512 * 1024  # a record of `logs-state` has at most 1 MiB
 
 OpenObjects = Callable[[str], Objects]
 Check = Callable[[], None]
@@ -167,9 +167,8 @@ class Pruner:
         for pruned in plan.left:
             await self._remove(pruned)
             done.append(pruned)
-        for start in range(0, len(plan.due), _MOST_IN_A_RECEIPT):
-            some = plan.due[start : start + _MOST_IN_A_RECEIPT]
-            begun = f"{iso_time(self.now())}/{start // _MOST_IN_A_RECEIPT:04d}"
+        for number, some in enumerate(_receipts_of(plan.due)):
+            begun = f"{iso_time(self.now())}/{number:04d}"
             content = orjson.dumps(asdict(Receipt(self.now(), self.by, some)))
             await self.state.decide(_RECEIPT + begun, content)
             self.step("receipt")
@@ -203,6 +202,21 @@ class Pruner:
                     break
             else:
                 await self.state.decide(ended, orjson.dumps({"ended_at": self.now()}))
+
+
+def _receipts_of(due: Iterable[Pruned]) -> Iterator[tuple[Pruned, ...]]:
+    """The archives that one receipt names, by what it takes: an archive may have thousands of services."""
+    some: list[Pruned] = []
+    size = 0
+    for pruned in due:
+        needs = len(orjson.dumps(asdict(pruned)))
+        if some and size + needs > _RECEIPT_BYTES:
+            yield tuple(some)
+            some, size = [], 0
+        some.append(pruned)
+        size += needs
+    if some:
+        yield tuple(some)
 
 
 def _keys(objects: Objects, folder: str) -> list[str]:

@@ -6,13 +6,14 @@ from datetime import date
 
 import pytest
 
+from logsync_streams.errors import Unavailable
 from logsync_streams.state import FileState
 from logsync_streams.storage.factory import Store
 from logsync_streams.storage.memory import MemoryStore
 from retention.objects import MemoryObjects
 from retention.plan import DAY_MS, day_end
 from retention.policy import parse_policies
-from retention.prune import STEPS, PrunePlan, Pruner, kept_until, make_plan, receipts, unfinished
+from retention.prune import STEPS, Pruned, PrunePlan, Pruner, kept_until, make_plan, receipts, unfinished
 from retention.restore import archives
 from tests.contract.documents import DAY
 from tests.retention import AUTH_TARGET, DEFAULT_TARGET, archiver, documents, failing_at, fill, stored_ids
@@ -137,3 +138,27 @@ async def test_what_is_left_of_a_begun_removal_stays_when_a_legal_hold_has_come(
     assert ["its removal had begun, its manifest is gone; now legal hold of the policy 'auth'"] == [
         why for _, why in plan.held
     ]
+
+
+class Bounded(FileState):
+    """Refuses a value that is no record of Kafka's."""
+
+    async def decide(self, key, value):
+        if len(value) > 1_000_000:
+            raise Unavailable("MessageSizeTooLargeError")
+        return await super().decide(key, value)
+
+
+async def test_archives_of_thousands_of_services_are_named_in_as_many_receipts_as_it_takes(tmp_path):
+    services = {f"a-service-with-a-name-{number}": 1 for number in range(10_000)}
+    objects, state = MemoryObjects(), Bounded(tmp_path / "state.ndjson")
+    due = [
+        Pruned("logs", f"a/{day}/", "auth", f"2026-01-{day:02}", 10_000, 1, services, "it is time")
+        for day in range(1, 11)
+    ]
+    objects.held = {f"{pruned.folder}{name}": b"x" for pruned in due for name in ("manifest.json", "part-1")}
+
+    done = await prune((objects, state), PrunePlan(due=tuple(due)))
+
+    assert ({}, due) == (objects.held, done)
+    assert due == [pruned for receipt in await receipts(state) for pruned in receipt.archives]
