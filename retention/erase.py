@@ -10,6 +10,7 @@ erasure, run again after a crash, ends the work.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -38,7 +39,7 @@ _CHECKS = 3
 
 def settling(request_timeout_seconds: float) -> float:
     """After so many seconds nobody writes an erased log any more: what is known of them is never older than
-    MAX_AGE_SECONDS, and a request to the store that was begun before has ended.
+    MAX_AGE_SECONDS, and a write to the store that was begun before has ended.
     """
     return MAX_AGE_SECONDS + request_timeout_seconds
 
@@ -62,6 +63,7 @@ class Eraser:
     topic_days: int
     settle_seconds: float
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    monotonic: Callable[[], float] = time.monotonic  # the clock may be set while it waits
     check: Callable[[], None] = lambda: None
     step: Callable[[str], None] = lambda _: None
     progress: Callable[[int], None] = lambda _: None
@@ -83,11 +85,11 @@ class Eraser:
         await self.state.decide(receipt_key(begun.begun_at, "begun"), orjson.dumps(asdict(begun)))
         days = found.days()
         await self._record(days)
-        recorded_at = self.now()
+        recorded_at = self.monotonic()
         self.step("recorded")
         kept = await self._archives(found, begun)
         if days:
-            await self.sleep(max(0.0, self.settle_seconds - (self.now() - recorded_at) / 1000))
+            await self.sleep(max(0.0, self.settle_seconds - (self.monotonic() - recorded_at)))
         self.step("waited")
         for index, ids in sorted(found.store.items()):
             if index not in kept:
@@ -98,6 +100,8 @@ class Eraser:
         self.check()
         begun.dead_letters = await self.letters.erase(days.keys())
         self.step("letters")
+        if days:  # what a writer has given up on, the store may still do
+            await self.sleep(self.settle_seconds)
         await self._make_sure(days, kept, begun)
         self.step("checked")
         begun.ended_at = self.now()

@@ -224,12 +224,13 @@ def _take(lines: Iterable[bytes], wanted: Wanted) -> _Taken:
 async def _write(store: Store, documents: list[Document], erased: Among) -> None:
     pending = documents
     for attempt in range(_TRIES):
+        if attempt and pending:
+            await asyncio.sleep(_PAUSE_SECONDS * 2**attempt)
+        # At the first try as well: what came before, making the index, may have taken long.
+        gone = await erased([document.id for document in pending])
+        pending = [document for document in pending if document.id not in gone]
         if not pending:
             return
-        if attempt:
-            await asyncio.sleep(_PAUSE_SECONDS * 2**attempt)
-            gone = await erased([document.id for document in pending])
-            pending = [document for document in pending if document.id not in gone]
         outcomes = await store.writer.write(pending)
         done = (Reaction.STORED, Reaction.DUPLICATE)
         refused = [(one, out) for one, out in zip(pending, outcomes, strict=True) if out.reaction not in done]

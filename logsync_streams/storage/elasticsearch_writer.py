@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from elastic_transport import TransportError
+from elastic_transport import ConnectionTimeout, TransportError
 
 from logsync_streams.errors import ConfigurationError
 from logsync_streams.storage import values
@@ -29,13 +30,26 @@ _FILTER = "items.create.status,items.create._index,items.create.error"
 
 
 class ElasticsearchWriter:
-    """An EventWriter. Closing it closes the connection that it shares."""
+    """An EventWriter. Closing it closes the connection that it shares.
+
+    A write is several requests, and ends within the time of one: an erasure waits no longer for those under way.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._generations = Generations(connection)
 
     async def write(self, documents: Sequence[Document]) -> list[Outcome]:
+        try:
+            async with asyncio.timeout(self._connection.store.request_timeout_seconds):
+                return await self._write(documents)
+        except TimeoutError:
+            return [classify_failure(ConnectionTimeout("all of the write"))] * len(documents)
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def _write(self, documents: Sequence[Document]) -> list[Outcome]:
         outcomes: dict[int, Outcome] = {
             place: problem for place, document in enumerate(documents) if (problem := unfit(document)) is not None
         }
@@ -62,9 +76,6 @@ class ElasticsearchWriter:
         except StoreUnavailable as error:
             return _filled(documents, outcomes, error.outcome)
         return [outcomes[place] for place in range(len(documents))]
-
-    async def close(self) -> None:
-        await self._connection.close()
 
     async def _bulk(self, documents: Sequence[Document]) -> list[Outcome]:
         body = bulk_body(documents, await self._connection.abilities())

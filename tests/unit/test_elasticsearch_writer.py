@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import orjson
@@ -223,3 +224,16 @@ def test_labels_are_looked_for_after_the_long_texts_only():
 
     assert [b"logsync.present" in bulk_body([document(body=body)], MODERN) for body in (short, long)] == [False, True]
     assert [b"logsync.present" in bulk_body([document(body=body)], OLD) for body in (short, long)] == [False, True]
+
+
+async def test_a_write_ends_in_the_time_of_one_request_however_many_it_makes_and_is_tried_again(server, monkeypatch):
+    _, writer = server
+    writer._connection.store = StoreSettings(request_timeout_seconds=0.05)
+
+    async def ask_and_ask(_):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(writer._generations, "stored_earlier", ask_and_ask)
+    outcomes = await asyncio.wait_for(writer.write([document("1"), document("2")]), 30)
+
+    assert [(Reaction.RETRY, "timeout")] * 2 == [(one.reaction, one.reason) for one in outcomes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import count
 from typing import Any
 
 import orjson
@@ -213,6 +214,25 @@ async def test_what_is_written_again_meanwhile_is_erased_again(rig):
     rig.letters = Late(rig.dead)
     receipt = await rig.erase()
 
+    assert 1 == receipt.store[f"{AUTH_TARGET}-000002"]
+    assert not rig.gone & await stored_ids(rig.store.admin)
+
+
+async def test_what_the_store_writes_after_its_writer_gave_up_is_erased_and_no_step_of_the_clock_cuts_the_wait(
+    rig,
+):
+    [hit] = [log for log in rig.auth if orjson.loads(log.body)["user"]["id"] == "42"]
+    days, slept = count(DUE, DAY_MS), []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) == 2:  # after the store's turn
+            await rig.store.admin.next_generation(AUTH_TARGET)
+            await rig.store.writer.write([hit])
+
+    receipt = await rig.erase(sleep=sleep, now=lambda: next(days), monotonic=lambda: 100.0)
+
+    assert [15, 15] == slept
     assert 1 == receipt.store[f"{AUTH_TARGET}-000002"]
     assert not rig.gone & await stored_ids(rig.store.admin)
 

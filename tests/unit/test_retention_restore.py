@@ -77,6 +77,24 @@ async def test_a_dry_run_restores_nothing(kept):
     assert [] == await store.admin.indices()
 
 
+async def test_what_is_erased_while_the_index_is_being_made_is_not_brought_back(kept):
+    store, objects, archive, logs = kept
+    creating = store.admin.create
+
+    async def slow_create(target):
+        erased.add(logs[3].id)
+        await creating(target)
+
+    erased, store.admin.create = set(), slow_create
+
+    async def among(ids):
+        return erased & set(ids)
+
+    await restore(objects, archive, Wanted(), store, UNTIL, dry_run=False, erased=among)
+
+    assert {log.id for log in logs} - {logs[3].id} == await stored_ids(store.admin)
+
+
 async def test_nothing_of_a_damaged_part_is_restored(kept):
     store, objects, archive, _ = kept
     key = archive.manifest.parts[0].key
