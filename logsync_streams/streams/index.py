@@ -193,8 +193,8 @@ class IndexStream:
         metrics.dropped.labels("index", "erased").inc(settled.erased)
 
     async def _not_erased(self, documents: list[Document]) -> list[Document]:
-        """Those that were not erased: here, for an erased log must not become a dead letter either, and once more
-        before each write, for a write may be tried for hours.
+        """Those that were not erased, the others counted. Asked of what was taken, once more before each write, for a
+        write may be tried for hours, and before each letter: an erased log must not become one either.
         """
         erased = await self._erased_among([document.id for document in documents])
         metrics.dropped.labels("index", "erased").inc(len(erased))
@@ -273,8 +273,15 @@ class IndexStream:
         return await self._when_available(partial(self._targets.dropped, target))
 
     async def _dead(self, sources: Mapping[str, Enriched], letters: Letters) -> None:
+        """The door of all letters: asked here again, for the store may have been waited for since the last time."""
+        left = {document.id for document in await self._not_erased([document for document, _ in letters])}
         await send_dead(
-            self._dead_topic, [dead_document(document, outcome, sources[document.id]) for document, outcome in letters]
+            self._dead_topic,
+            [
+                dead_document(document, outcome, sources[document.id])
+                for document, outcome in letters
+                if document.id in left
+            ],
         )
 
 

@@ -15,6 +15,7 @@ from logsync_streams import metrics
 from logsync_streams.errors import Unavailable
 from logsync_streams.events import receive_day
 from logsync_streams.storage.api import DUPLICATE, STORED, All, Outcome, Reaction
+from logsync_streams.storage.documents import ALIAS_MISSING
 from logsync_streams.storage.factory import Store
 from logsync_streams.storage.memory import MemoryStore
 from logsync_streams.streams.process import ProcessStream
@@ -140,6 +141,34 @@ async def test_a_write_that_is_tried_for_long_is_asked_for_before_each_try():
 
     assert [[log.id for log in logs], [logs[0].id]] == tried
     assert (1, 1, 1, 0) == (settled.stored, settled.duplicates, settled.erased, settled.dead)
+
+
+@pytest.mark.parametrize("waits", ["before the write", "after it"])
+async def test_a_log_that_is_erased_while_the_store_is_waited_for_becomes_no_dead_letter(waits):
+    one = MemoryStore()
+    store = Store(one, one, one)
+    logs = documents(2, AUTH_TARGET, "auth")
+    await store.admin.prepare()
+    await store.admin.create(AUTH_TARGET)
+    gone = Outcome(Reaction.HOLD, ALIAS_MISSING)
+
+    class Missing:
+        async def write(self, documents):
+            return [gone for _ in documents]
+
+    path, before = Path(store, NOON, Missing()), refused()
+    asked = "dropped" if waits == "after it" else "ensure"
+
+    async def erased_meanwhile(targets):
+        if AUTH_TARGET in targets:  # not today's, which is made at the start
+            path.state = erased_records([logs[1].id], TODAY)
+        return True if asked == "dropped" else targets
+
+    setattr(path.targets, asked, erased_meanwhile)
+    await path.index([record(AUTH_TARGET, *(log.body for log in logs))])
+
+    assert [logs[0].id] == [key.partition("/")[0] for key, _, _ in path.dead.letters]
+    assert 1 == refused() - before
 
 
 async def test_a_redelivered_record_makes_no_dead_letter_of_an_erased_one_anew():
