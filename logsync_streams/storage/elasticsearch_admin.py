@@ -35,6 +35,7 @@ class ElasticsearchAdmin:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._looked_at: set[str] = set()
 
     async def prepare(self) -> None:
         try:
@@ -56,6 +57,10 @@ class ElasticsearchAdmin:
         first = replace(event_alias(target), generation=1)
         if await self._write_index(target) is not None:
             return
+        if first.dataset not in self._looked_at:
+            # Elasticsearch may have been away when all datasets were looked at, before the start.
+            await refuse_deletion(self._connection, [first.dataset])
+            self._looked_at.add(first.dataset)
         await self._make(str(first), {"aliases": {target: {"is_write_index": True}}})
 
     async def next_generation(self, target: str) -> None:

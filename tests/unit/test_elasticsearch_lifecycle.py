@@ -18,7 +18,7 @@ import pytest
 from deploy.servers import free_port
 from logsync_streams.errors import ConfigurationError
 from logsync_streams.settings import StoreSettings
-from logsync_streams.storage.elasticsearch import connect
+from logsync_streams.storage.elasticsearch import ElasticsearchAdmin, connect
 from logsync_streams.storage.elasticsearch_lifecycle import refuse_deletion
 
 INDEX = "logsync-auth-2026.11.24-000001"
@@ -115,6 +115,17 @@ async def test_a_template_that_would_give_new_indices_such_a_policy_is_refused(s
     known.templates = {"auth": "short"}
 
     assert "the ILM policy 'short' owns every new index of the dataset 'auth' (by a template)" in await refusal(url)
+
+
+async def test_the_first_index_of_a_dataset_is_not_made_under_such_a_template(server):
+    known, url = server
+    known.templates = {"auth": "short"}
+    admin = ElasticsearchAdmin(connect(StoreSettings(elasticsearch_urls=[url])))
+    try:
+        with pytest.raises(ConfigurationError, match="every new index of the dataset 'auth'"):
+            await admin.create("logsync-auth-2026.11.24")
+    finally:
+        await admin.close()
 
 
 async def test_many_owned_indices_are_counted_not_listed(server):
