@@ -156,6 +156,9 @@ async def test_a_log_that_is_erased_while_the_store_is_waited_for_becomes_no_dea
         async def write(self, documents):
             return [gone for _ in documents]
 
+        async def close(self):
+            return None
+
     path, before = Path(store, NOON, Missing()), refused()
     asked = "dropped" if waits == "after it" else "ensure"
 

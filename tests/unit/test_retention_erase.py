@@ -272,7 +272,7 @@ async def test_a_retention_run_between_crash_and_rerun_drops_nothing_that_is_not
 async def test_what_another_has_named_since_this_one_looked_is_not_swept(rig):
     late = rig.eraser()
     nothing = await late.find(Where(parse("user.id:no_one")))
-    slept = []
+    slept: list[float] = []
 
     class Admin:
         def __getattr__(self, name):

@@ -85,7 +85,8 @@ async def test_what_is_erased_while_the_index_is_being_made_is_not_brought_back(
         erased.add(logs[3].id)
         await creating(target)
 
-    erased, store.admin.create = set(), slow_create
+    erased: set[str] = set()
+    store.admin.create = slow_create
 
     async def among(ids):
         return erased & set(ids)
