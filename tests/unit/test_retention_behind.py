@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from aiokafka import TopicPartition
 
+from logsync_streams.enriched import Counts, Enriched, encode
 from logsync_streams.settings import KafkaSettings
 from logsync_streams.storage.naming import alias_name
 from retention import settled
@@ -82,3 +83,25 @@ async def test_newer_records_alone_hold_no_older_day_however_many_they_are(raw):
     raw([NEW] * 10_000, [NEW] * 10_000, [])
 
     assert {} == (await settled.behind(KafkaSettings(raw_topics=[RAW]))).holds([ALIAS])
+
+
+async def test_logs_that_go_on_coming_to_the_embedded_broker_do_not_keep_the_plan_waiting(monkeypatch):
+    clock = [0.0]
+
+    class Busy(Broker):
+        async def getmany(self, *partitions, timeout_ms, max_records):
+            clock[0] += 0.5
+            self.at = dict.fromkeys(self.at, self.at[TopicPartition(RAW, 0)] + 1)
+            value, headers = encode(Enriched(ALIAS, "logs", 0, 0, 0, False, 0, 1, Counts(1), (b"{}",)))
+            return {TopicPartition(RAW, 0): [SimpleNamespace(timestamp=NEW, value=value, headers=headers)]}
+
+    async def partitions(kafka, topic):
+        return [TopicPartition(RAW, 0)]
+
+    monkeypatch.setattr(settled, "AIOKafkaConsumer", lambda **_: Busy([[NEW]]))
+    monkeypatch.setattr(settled, "_partitions", partitions)
+    monkeypatch.setattr(settled, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    found = await settled.behind(KafkaSettings(raw_topics=[RAW], embedded=True))
+
+    assert not found.index_far
+    assert clock[0] < 60
