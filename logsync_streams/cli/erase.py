@@ -85,6 +85,9 @@ def erase(
             async with one.lease() as lease:
                 eraser.check = lease.check
                 salt = new_salt()
+                if number:
+                    # Twice: until no writer knows less, and until what such a one had begun is to be seen.
+                    say(f"erasing: {2 * eraser.settle_seconds:.0f} s of it is waiting for writes that may be under way")
                 receipt = await eraser.run(await look(eraser), who(), proof_of(query, salt))
         for line in receipt_lines(receipt):
             say(escape(line))
