@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
+from deploy.servers import free_port
 from logsync_streams.state import FileState
 from logsync_streams.storage.api import STORED, Document, IndexAdmin
 from logsync_streams.storage.factory import Store
 from logsync_streams.storage.naming import alias_name
 from retention.archive import part_lines, read_manifest
 from retention.archiver import Archiver
-from retention.objects import Objects
+from retention.lease import LeaseLost
+from retention.objects import MemoryObjects, ObjectInfo, Objects
 from retention.plan import DAY_MS, day_end
 from retention.policy import parse_policies
 from tests.contract.documents import DAY, NOON, make_document, new_ids
@@ -104,3 +109,34 @@ def failing_at(step: str, times: list[int], error: Callable[[], BaseException]) 
             raise error()
 
     return act
+
+
+def embedded_settings(monkeypatch: pytest.MonkeyPatch, folder: Path, policy: dict[str, object]) -> None:
+    """Commands see an embedded store and an archive in this folder, and this policy of service auth."""
+    (folder / "policies.json").write_text(json.dumps({"retention_policies": {"auth": policy}}))
+    for name, value in {
+        "STORE__KIND": "embedded",
+        "KAFKA__EMBEDDED": "true",
+        "KAFKA__BOOTSTRAP": f"127.0.0.1:{free_port()}",  # the embedded broker is not running
+        "DATA_DIR": folder / "data",
+        "RETENTION__POLICIES_FILE": folder / "policies.json",
+        "RETENTION__ARCHIVE_FOLDER": folder / "archive",
+        "RETENTION__GRACE_HOURS": "0",
+    }.items():
+        monkeypatch.setenv(f"LOGSYNC_{name}", str(value))
+
+
+@dataclass
+class SleepyObjects(MemoryObjects):
+    """Its user sleeps past the lease while it lists: `check` raises from then on."""
+
+    slept: bool = False
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        found = list(super().list(prefix))
+        self.slept = True
+        return iter(found)
+
+    def check(self) -> None:
+        if self.slept:
+            raise LeaseLost("it ran out")

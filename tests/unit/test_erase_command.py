@@ -11,7 +11,6 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from deploy.servers import free_port
 from logsync_streams.cli import erase as command
 from logsync_streams.cli.commands import application
 from logsync_streams.cli.erase_letters import DeadLetters
@@ -26,7 +25,7 @@ from logsync_streams.storage.naming import alias_name
 from retention.erase_find import Finder, Where
 from retention.objects import MemoryObjects
 from retention.policy import parse_policies
-from tests.retention import documents, fill
+from tests.retention import documents, embedded_settings, fill
 from tests.unit.samples import Terminal
 from tests.unit.test_dlq_letters import LETTER
 
@@ -42,17 +41,7 @@ async def logs(tmp_path, monkeypatch):
     await fill(Store(one, one, one), old)
     await one.close()
     policy = {"retention_days": 30, "archive_to_s3": True, "s3_bucket": "logs"}
-    (tmp_path / "policies.json").write_text(json.dumps({"retention_policies": {"auth": policy}}))
-    for name, value in {
-        "STORE__KIND": "embedded",
-        "KAFKA__EMBEDDED": "true",
-        "KAFKA__BOOTSTRAP": f"127.0.0.1:{free_port()}",  # the embedded broker is not running
-        "DATA_DIR": tmp_path / "data",
-        "RETENTION__POLICIES_FILE": tmp_path / "policies.json",
-        "RETENTION__ARCHIVE_FOLDER": tmp_path / "archive",
-        "RETENTION__GRACE_HOURS": "0",
-    }.items():
-        monkeypatch.setenv(f"LOGSYNC_{name}", str(value))
+    embedded_settings(monkeypatch, tmp_path, policy)
     monkeypatch.setattr(command, "settling", lambda seconds: 0.0)
     return old
 

@@ -22,6 +22,7 @@ from tests.retention import (
     DEFAULT_TARGET,
     DUE,
     PAY_TARGET,
+    SleepyObjects,
     archived,
     archiver,
     documents,
@@ -327,19 +328,7 @@ def test_a_receipt_begins_empty():
 
 @pytest.mark.parametrize("at", ["manifest", "drop"])
 async def test_who_slept_past_its_lease_while_it_read_back_tidies_nothing(at, store, tmp_path):
-    slept = []
-
-    class Slow(MemoryObjects):
-        def list(self, prefix):
-            found = list(super().list(prefix))
-            slept.append(prefix)  # here it sleeps past its lease
-            return iter(found)
-
-    def proceed():
-        if slept:
-            raise LeaseLost("it ran out")
-
-    objects = Slow()
+    objects = SleepyObjects()
     await fill(store, documents(20, AUTH_TARGET, "auth"))
     [info] = await store.admin.indices()
     left = f"{folder('archive', info.name)}part-00009-0123456789ab.ndjson.zst"
@@ -347,8 +336,8 @@ async def test_who_slept_past_its_lease_while_it_read_back_tidies_nothing(at, st
     if at == "drop":
         await archive_all(one)
     objects.held[left] = b"of an attempt"
-    slept.clear()
-    one.proceed = proceed
+    objects.slept = False
+    one.proceed = objects.check
     with pytest.raises(LeaseLost):
         await (drop_all if at == "drop" else archive_all)(one)
 

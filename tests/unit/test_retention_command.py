@@ -9,7 +9,6 @@ from datetime import date
 import pytest
 from typer.testing import CliRunner
 
-from deploy.servers import free_port
 from logsync_streams.cli import archive
 from logsync_streams.cli.archive import Selection
 from logsync_streams.cli.commands import application
@@ -17,7 +16,7 @@ from logsync_streams.configuration import load
 from logsync_streams.storage.embedded import EmbeddedStore
 from logsync_streams.storage.factory import Store
 from logsync_streams.storage.naming import alias_name
-from tests.retention import documents, fill
+from tests.retention import documents, embedded_settings, fill
 
 pytestmark = pytest.mark.embedded
 OLD = alias_name("auth", date(2026, 1, 1))
@@ -31,17 +30,7 @@ async def logs(tmp_path, monkeypatch):
     await fill(Store(one, one, one), old)
     await one.close()
     policy = {"retention_days": 30, "archive_to_s3": True, "s3_bucket": "logs", "archive_days": 60}
-    (tmp_path / "policies.json").write_text(json.dumps({"retention_policies": {"auth": policy}}))
-    for name, value in {
-        "STORE__KIND": "embedded",
-        "KAFKA__EMBEDDED": "true",
-        "KAFKA__BOOTSTRAP": f"127.0.0.1:{free_port()}",  # the embedded broker is not running
-        "DATA_DIR": tmp_path / "data",
-        "RETENTION__POLICIES_FILE": tmp_path / "policies.json",
-        "RETENTION__ARCHIVE_FOLDER": tmp_path / "archive",
-        "RETENTION__GRACE_HOURS": "0",
-    }.items():
-        monkeypatch.setenv(f"LOGSYNC_{name}", str(value))
+    embedded_settings(monkeypatch, tmp_path, policy)
     return old
 
 

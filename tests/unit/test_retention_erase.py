@@ -33,6 +33,7 @@ from tests.retention import (
     DEFAULT_TARGET,
     DUE,
     POLICIES,
+    SleepyObjects,
     archived,
     archiver,
     documents,
@@ -299,21 +300,10 @@ async def test_the_lease_is_asked_for_before_each_thing_that_is_swept(left, rig)
         for name in [name for name in rig.objects.held if name.startswith(one.folder)]:
             del rig.objects.held[name]
     rig.objects.held[key] = b"of an attempt"
-    slept = []
-
-    class Slow(MemoryObjects):
-        def list(self, prefix):
-            found = list(super().list(prefix))
-            slept.append(prefix)  # here it sleeps past its lease
-            return iter(found)
-
-    def check():
-        if slept:
-            raise LeaseLost("it ran out")
-
+    objects = SleepyObjects(rig.objects.held)
     eraser = rig.eraser()
     found = await eraser.find(Where(parse(QUERY if left == "by a rewrite" else "user.id:no_one")))
-    eraser.objects, eraser.check = (lambda _: Slow(rig.objects.held)), check
+    eraser.objects, eraser.check = (lambda _: objects), objects.check
     with pytest.raises(LeaseLost):
         await eraser.run(found, "a@b", "")
 
